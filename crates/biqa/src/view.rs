@@ -1,0 +1,355 @@
+//! What a network sees of a picture: the size policy and the crops of a model's card.
+//!
+//! Who calls: the scorer and the lab's trainer. A view is a pure function of the picture, the card
+//! and, for random crops, an address (seed, name, number): no clock, no hidden randomness, and no
+//! picture, whatever its shape, makes more pixels than the policy says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::Rgb8;
+use crate::random::{fnv1a64, scale_below, splitmix64};
+use crate::resize::{Filter, ResizeError, crop, resize, short_side};
+
+/// The view of a model card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// Which parts, at which sizes.
+    pub policy: Policy,
+    /// How pictures are resized.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Subtracted from `v / 255`, by channel.
+    pub mean: [f32; 3],
+    /// Then divided by, by channel.
+    pub std: [f32; 3],
+}
+
+/// Which parts of a picture are seen, and how large.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Policy {
+    /// The whole picture, at each short side of `sizes`: a larger picture is reduced to it, a
+    /// smaller one is seen as it is, unless its short side is below `smallest`: then it is enlarged
+    /// to that. A picture longer than 3:1 is seen through up to 8 evenly spaced windows of 3:1.
+    Whole {
+        /// Short sides, in pixels.
+        sizes: Vec<u32>,
+        /// The least short side, in pixels.
+        smallest: u32,
+    },
+    /// Evenly spaced square crops that reach every edge, after the short side was brought to
+    /// `short_side` where that is given. A picture with a side below the crop is enlarged to fit.
+    Grid {
+        /// Short side before the crops, in pixels.
+        short_side: Option<u32>,
+        /// Side of a crop, in pixels.
+        crop: u32,
+        /// Crops along the width.
+        columns: u32,
+        /// Crops along the height.
+        rows: u32,
+    },
+}
+
+/// A picture may be this many times as long as it is wide before it is seen through windows.
+const LONGEST: u32 = 3;
+/// Windows of a longer picture at most.
+const MOST_WINDOWS: u32 = 8;
+
+/// What a view cut out of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cut {
+    /// Crops by size; the network's score is that of all of them together.
+    pub sizes: Vec<Vec<Rgb8>>,
+    /// What a reader of the score should know, in short words.
+    pub notes: Vec<String>,
+}
+
+/// Why a view could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ViewError {
+    /// The view itself makes no sense.
+    #[error("the view is no view: {0}")]
+    Policy(String),
+    /// A picture could not be brought to the size that the view asks for.
+    #[error(transparent)]
+    Resize(#[from] ResizeError),
+}
+
+impl View {
+    /// How many sizes the network gets.
+    pub fn sizes(&self) -> usize {
+        match &self.policy {
+            Policy::Whole { sizes, .. } => sizes.len(),
+            Policy::Grid { .. } => 1,
+        }
+    }
+
+    /// What is wrong with the view, if anything.
+    pub fn check(&self) -> Result<(), ViewError> {
+        let bad = |text: &str| Err(ViewError::Policy(text.to_owned()));
+        match &self.policy {
+            Policy::Whole { sizes, smallest } => {
+                if sizes.is_empty() || sizes.contains(&0) || *smallest == 0 {
+                    return bad("`sizes` needs short sides of 1 or more, `smallest` 1 or more");
+                }
+            }
+            Policy::Grid { crop, columns, rows, short_side } => {
+                if *crop == 0 || *columns == 0 || *rows == 0 || *short_side == Some(0) {
+                    return bad("`crop`, `columns`, `rows` and `short_side` must be 1 or more");
+                }
+            }
+        }
+        if self.std.iter().any(|&s| !s.is_finite() || s <= 0.0)
+            || self.mean.iter().any(|m| !m.is_finite())
+        {
+            return bad("`mean` must be finite and `std` above 0");
+        }
+        Ok(())
+    }
+
+    /// One line for the row of a score: `whole 512+256`, `grid 3x2 of 224`.
+    pub fn label(&self) -> String {
+        match &self.policy {
+            Policy::Whole { sizes, .. } => {
+                let sizes: Vec<String> = sizes.iter().map(u32::to_string).collect();
+                format!("whole {}", sizes.join("+"))
+            }
+            Policy::Grid { crop, columns, rows, .. } => format!("grid {columns}x{rows} of {crop}"),
+        }
+    }
+
+    /// Cuts a picture into what the network sees.
+    pub fn apply(&self, picture: &Rgb8) -> Result<Cut, ViewError> {
+        self.check()?;
+        let mut notes = Vec::new();
+        let sizes = match &self.policy {
+            Policy::Whole { sizes, smallest } => {
+                let windows = windows(picture, &mut notes)?;
+                let short = windows[0].width().min(windows[0].height());
+                if short < *smallest {
+                    notes.push(format!("small: enlarged {short} to {smallest} pixels"));
+                }
+                sizes
+                    .iter()
+                    .map(|&size| self.at_size(&windows, size.min(short).max(*smallest)))
+                    .collect::<Result<_, _>>()?
+            }
+            Policy::Grid { short_side, crop, columns, rows } => {
+                vec![self.grid(picture, *short_side, *crop, [*columns, *rows], &mut notes)?]
+            }
+        };
+        Ok(Cut { sizes, notes })
+    }
+
+    fn at_size(&self, windows: &[Rgb8], size: u32) -> Result<Vec<Rgb8>, ViewError> {
+        let at_size = |window: &Rgb8| {
+            let (w, h) = short_side(window.width(), window.height(), size);
+            resize(window, w, h, self.filter)
+        };
+        Ok(windows.iter().map(at_size).collect::<Result<_, _>>()?)
+    }
+
+    fn grid(
+        &self,
+        picture: &Rgb8,
+        short: Option<u32>,
+        side: u32,
+        [columns, rows]: [u32; 2],
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Rgb8>, ViewError> {
+        let (width, height) = (picture.width(), picture.height());
+        let wanted = short.unwrap_or(width.min(height)).max(side);
+        if width.min(height) < side {
+            notes.push(format!("small: enlarged {} to {side} pixels", width.min(height)));
+        }
+        let (w, h) = short_side(width, height, wanted);
+        let picture = resize(picture, w, h, self.filter)?;
+        let mut crops = Vec::with_capacity((columns * rows) as usize);
+        for row in 0..rows {
+            for column in 0..columns {
+                let (left, top) =
+                    (spaced(w - side, column, columns), spaced(h - side, row, rows));
+                crops.push(crop(&picture, left, top, side, side)?);
+            }
+        }
+        Ok(crops)
+    }
+
+    /// The network's numbers of a crop: `(v / 255 - mean) / std`, channel by channel, row-major.
+    pub fn to_tensor(&self, picture: &Rgb8) -> Vec<f32> {
+        let tables: [[f32; 256]; 3] = std::array::from_fn(|c| {
+            std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[c]) / self.std[c])
+        });
+        let pixels = picture.data().as_chunks::<3>().0;
+        let mut out = Vec::with_capacity(picture.data().len());
+        for (c, table) in tables.iter().enumerate() {
+            out.extend(pixels.iter().map(|pixel| table[usize::from(pixel[c])]));
+        }
+        out
+    }
+}
+
+/// Offset `i` of `n` evenly spaced ones from 0 to `room`; the middle where there is only one.
+fn spaced(room: u32, i: u32, n: u32) -> u32 {
+    if n == 1 { room / 2 } else { (u64::from(room) * u64::from(i) / u64::from(n - 1)) as u32 }
+}
+
+/// The picture itself, or windows of it where it is longer than [`LONGEST`] to 1.
+fn windows(picture: &Rgb8, notes: &mut Vec<String>) -> Result<Vec<Rgb8>, ViewError> {
+    let (width, height) = (picture.width(), picture.height());
+    let (short, long) = (width.min(height), width.max(height));
+    let window = short.saturating_mul(LONGEST);
+    if long <= window {
+        return Ok(vec![picture.clone()]);
+    }
+    let n = long.div_ceil(window).min(MOST_WINDOWS);
+    notes.push(format!("long: seen through {n} windows of {LONGEST}:1"));
+    let cut = |i| {
+        let offset = spaced(long - window, i, n);
+        if width >= height {
+            crop(picture, offset, 0, window, short)
+        } else {
+            crop(picture, 0, offset, short, window)
+        }
+    };
+    Ok((0..n).map(cut).collect::<Result<_, _>>()?)
+}
+
+/// Where a random crop is taken: its address (papers/protocol.md, 2.4).
+#[derive(Clone, Debug)]
+pub struct CropAddress<'a> {
+    /// The run's seed.
+    pub seed: u64,
+    /// The picture's path in its dataset, forward slashes.
+    pub path: &'a str,
+    /// The crop's number.
+    pub number: u64,
+    /// The epoch, where crops change with it (`published`).
+    pub epoch: Option<u64>,
+}
+
+impl CropAddress<'_> {
+    /// Top and left of a crop of `crop_height` x `crop_width` in a picture of `height` x `width`
+    /// pixels; `None` when it does not fit.
+    pub fn offset(
+        &self,
+        [height, width]: [u32; 2],
+        [crop_height, crop_width]: [u32; 2],
+    ) -> Option<(u32, u32)> {
+        let rows = u64::from(height.checked_sub(crop_height)?) + 1;
+        let columns = u64::from(width.checked_sub(crop_width)?) + 1;
+        let mut text = format!("biqa-crop-v1/{}/{}/{}", self.seed, self.path, self.number);
+        if let Some(epoch) = self.epoch {
+            text.push_str(&format!("/{epoch}"));
+        }
+        let base = fnv1a64(&text);
+        let top = scale_below(splitmix64(base), rows);
+        let left = scale_below(splitmix64(base.wrapping_add(1)), columns);
+        Some((top as u32, left as u32))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(width: u32, height: u32) -> Rgb8 {
+        let data = (0..width as usize * height as usize * 3).map(|i| (i % 251) as u8).collect();
+        Rgb8::new(width, height, data).expect("the size fits")
+    }
+
+    fn view(policy: Policy) -> View {
+        View { policy, filter: Filter::Bicubic, mean: [0.5; 3], std: [0.25; 3] }
+    }
+
+    fn whole() -> View {
+        view(Policy::Whole { sizes: vec![64, 32], smallest: 16 })
+    }
+
+    fn shapes(cut: &Cut) -> Vec<Vec<(u32, u32)>> {
+        cut.sizes.iter().map(|c| c.iter().map(|p| (p.width(), p.height())).collect()).collect()
+    }
+
+    #[test]
+    fn a_large_picture_is_reduced_and_a_small_one_left_alone() {
+        let cut = whole().apply(&picture(200, 100)).expect("a view");
+        assert_eq!(shapes(&cut), [[(128, 64)], [(64, 32)]]);
+        let cut = whole().apply(&picture(40, 40)).expect("a view");
+        assert_eq!(shapes(&cut), [[(40, 40)], [(32, 32)]]);
+        assert_eq!(cut.sizes[0][0], picture(40, 40));
+        assert!(cut.notes.is_empty());
+    }
+
+    #[test]
+    fn a_tiny_picture_is_enlarged_and_says_so() {
+        let cut = whole().apply(&picture(1, 1)).expect("a view");
+        assert_eq!(shapes(&cut), [[(16, 16)], [(16, 16)]]);
+        assert_eq!(cut.notes, ["small: enlarged 1 to 16 pixels"]);
+    }
+
+    #[test]
+    fn a_very_long_picture_is_seen_through_windows_that_reach_both_ends() {
+        let long = picture(1, 60_000);
+        let cut = whole().apply(&long).expect("a view");
+        assert_eq!(shapes(&cut), [[(16, 48); 8], [(16, 48); 8]]);
+        assert_eq!(spaced(59_997, 0, 8), 0);
+        assert_eq!(spaced(59_997, 7, 8), 59_997);
+    }
+
+    #[test]
+    fn a_grid_reaches_every_edge() {
+        let policy = Policy::Grid { short_side: None, crop: 10, columns: 3, rows: 2 };
+        let source = picture(25, 17);
+        let cut = view(policy).apply(&source).expect("a view");
+        let crops = &cut.sizes[0];
+        assert_eq!(crops.len(), 6);
+        assert_eq!(crops[0].pixel(0, 0), source.pixel(0, 0));
+        assert_eq!(crops[2].pixel(9, 0), source.pixel(24, 0));
+        assert_eq!(crops[3].pixel(0, 9), source.pixel(0, 16));
+        assert_eq!(crops[5].pixel(9, 9), source.pixel(24, 16));
+    }
+
+    #[test]
+    fn every_size_up_to_40_has_a_view() {
+        for policy in [
+            Policy::Whole { sizes: vec![24, 12], smallest: 8 },
+            Policy::Grid { short_side: Some(12), crop: 9, columns: 2, rows: 3 },
+        ] {
+            let view = view(policy);
+            for width in 1..40 {
+                for height in 1..40 {
+                    let cut = view.apply(&picture(width, height)).expect("a view");
+                    assert!(cut.sizes.iter().all(|crops| !crops.is_empty()), "{width}x{height}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn crop_addresses_give_the_worked_example() {
+        // papers/protocol.md, 2.4.
+        let path = "1024x768/10004473376.jpg";
+        let honest = CropAddress { seed: 0, path, number: 0, epoch: None };
+        assert_eq!(honest.offset([768, 1024], [224, 224]), Some((419, 515)));
+        let published = CropAddress { epoch: Some(7), ..honest };
+        assert_eq!(published.offset([768, 1024], [224, 224]), Some((213, 754)));
+        assert_eq!(published.offset([100, 1024], [224, 224]), None);
+    }
+
+    #[test]
+    fn tensors_are_normalised_by_channel() {
+        let picture = Rgb8::new(2, 1, vec![0, 51, 102, 153, 204, 255]).expect("two pixels");
+        let expected = [-2.0, 0.4, -1.2, 1.2, -0.4, 2.0];
+        let tensor = whole().to_tensor(&picture);
+        assert!(tensor.iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6));
+    }
+
+    #[test]
+    fn a_view_without_sizes_is_refused() {
+        let none = view(Policy::Whole { sizes: vec![], smallest: 16 });
+        assert!(none.apply(&picture(4, 4)).is_err());
+    }
+}
