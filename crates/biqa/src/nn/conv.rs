@@ -1,0 +1,402 @@
+//! Convolution, bias and ReLU6 as one operation, with a hand-written backward pass.
+//!
+//! Why not `conv2d` and `clamp`: measured on the CPU device of Burn 0.22.1, a training step of
+//! MobileNetV2 spends most of its time in the weight gradient of depthwise convolutions (one
+//! convolution a channel) and of 1x1 convolutions (a convolution with a kernel as large as the
+//! picture), and in the passes over memory of bias and clamp (LOG.md has the figures). The
+//! trait's default bodies, Burn's own operations, are the definition, which tests compare with.
+//!
+//! Shapes: `b` images, `c` input channels, `o` output channels, `h w` rows and columns.
+
+use burn::backend::ops::{FloatTensorOps, ModuleOps};
+use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+use burn::tensor::ops::ConvOptions;
+use burn_flex::FlexTensor;
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::kernels::{self, Depthwise, RELU6_MAX};
+
+/// `act(conv2d(x, weight) + bias)` with zero padding `(k - 1) / 2`.
+///
+/// `x [b, c, h, w]`, `weight [o, c / groups, k, k]`, `bias [o]` -> `[b, o, ceil(h / stride),
+/// ceil(w / stride)]`; `act` is ReLU6 where `relu6`, else nothing.
+pub fn conv_act(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: usize,
+    groups: usize,
+    relu6: bool,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<burn::backend::Dispatch as ConvActOps>::conv_act(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        stride,
+        groups,
+        relu6,
+    ))
+}
+
+/// The operation and the parts of its backward pass, as a backend sees them.
+#[backend_extension(
+    Flex,
+    Autodiff: cfg(feature = "train"),
+)]
+pub trait ConvActOps: Backend {
+    /// See [`conv_act`].
+    fn conv_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        stride: usize,
+        groups: usize,
+        relu6: bool,
+    ) -> FloatTensor<Self> {
+        let y = Self::conv2d(x, weight.clone(), Some(bias), options(&weight, stride, groups));
+        if relu6 { Self::float_clamp(y, 0.0.into(), RELU6_MAX.into()) } else { y }
+    }
+
+    /// The gradient before ReLU6, from the one behind it and the output `y`.
+    fn relu6_grad(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let settings = burn::backend::get_device_settings::<Self>(&y.device());
+        let low = Self::float_lower_equal_elem(y.clone(), 0.0.into(), settings.bool_dtype);
+        let high = Self::float_greater_equal_elem(y, RELU6_MAX.into(), settings.bool_dtype);
+        let grad = Self::float_mask_fill(grad, low, 0.0.into());
+        Self::float_mask_fill(grad, high, 0.0.into())
+    }
+
+    /// `[b, c, h, w]`: the gradient of the input, whose rows and columns are `x`'s.
+    fn conv_input_grad(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        stride: usize,
+        groups: usize,
+    ) -> FloatTensor<Self> {
+        let options = options(&weight, stride, groups);
+        Self::conv2d_x_backward(x, weight, grad, options)
+    }
+
+    /// `[o, c / groups, k, k]`: the gradient of the weight.
+    fn conv_weight_grad(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        stride: usize,
+        groups: usize,
+    ) -> FloatTensor<Self> {
+        let options = options(&weight, stride, groups);
+        Self::conv2d_weight_backward(x, weight, grad, options)
+    }
+
+    /// `[o]`: the gradient of the bias.
+    fn conv_bias_grad(grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let o = grad.shape()[1];
+        Self::float_reshape(Self::float_sum_dims(grad, &[0, 2, 3]), [o].into())
+    }
+}
+
+fn options<T: TensorMetadata>(weight: &T, stride: usize, groups: usize) -> ConvOptions<2> {
+    let k = weight.shape()[2];
+    ConvOptions::new([stride; 2], [(k - 1) / 2; 2], [1, 1], groups)
+}
+
+impl ConvActOps for Flex {
+    fn conv_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        stride: usize,
+        groups: usize,
+        relu6: bool,
+    ) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        match Kind::of(&x, &weight, stride, groups) {
+            Kind::Depthwise(s) => depthwise_forward(&x, &weight, &bias, s, relu6),
+            Kind::Pointwise => {
+                let [b, c, h, w] = dims(&x);
+                let o = weight.layout().shape()[0];
+                let y = Self::float_matmul(
+                    weight.to_contiguous().reshape([1, o, c].into()),
+                    x.reshape([b, c, h * w].into()),
+                );
+                bias_act(y.reshape([b, o, h, w].into()), &bias, relu6)
+            }
+            Kind::Other => {
+                let options = options(&weight, stride, groups);
+                bias_act(Self::conv2d(x, weight, None, options), &bias, relu6)
+            }
+        }
+    }
+
+    fn relu6_grad(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (y, mut grad) = (y.to_contiguous(), grad.to_contiguous());
+        let plane = plane_len(&y);
+        let arch = Arch::new();
+        let y_planes = y.storage::<f32>().par_chunks_exact(plane);
+        grad.storage_mut::<f32>()
+            .par_chunks_exact_mut(plane)
+            .zip(y_planes)
+            .for_each(|(g, y)| kernels::relu6_backward(arch, g, y));
+        grad
+    }
+
+    fn conv_input_grad(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        stride: usize,
+        groups: usize,
+    ) -> FloatTensor<Self> {
+        let grad = grad.to_contiguous();
+        match Kind::of(&x, &weight, stride, groups) {
+            Kind::Depthwise(s) => depthwise_input_grad(&x, &weight, &grad, s),
+            Kind::Pointwise => {
+                let [b, c, h, w] = dims(&x);
+                let o = weight.layout().shape()[0];
+                let weight = weight.to_contiguous().reshape([1, o, c].into());
+                Self::float_matmul(weight.transpose(1, 2), grad.reshape([b, o, h * w].into()))
+                    .reshape([b, c, h, w].into())
+            }
+            Kind::Other => {
+                let options = options(&weight, stride, groups);
+                Self::conv2d_x_backward(x, weight, grad, options)
+            }
+        }
+    }
+
+    fn conv_weight_grad(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        stride: usize,
+        groups: usize,
+    ) -> FloatTensor<Self> {
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        match Kind::of(&x, &weight, stride, groups) {
+            Kind::Depthwise(s) => depthwise_weight_grad(&x, &grad, s),
+            Kind::Pointwise => {
+                let [b, c, h, w] = dims(&x);
+                let o = weight.layout().shape()[0];
+                let each = Self::float_matmul(
+                    grad.reshape([b, o, h * w].into()),
+                    x.reshape([b, c, h * w].into()).transpose(1, 2),
+                );
+                Self::float_sum_dim(each, 0).reshape([o, c, 1, 1].into())
+            }
+            Kind::Other => {
+                let options = options(&weight, stride, groups);
+                Self::conv2d_weight_backward(x, weight, grad, options)
+            }
+        }
+    }
+
+    fn conv_bias_grad(grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let grad = grad.to_contiguous();
+        let [b, o, ..] = dims(&grad);
+        let (plane, data) = (plane_len(&grad), grad.storage::<f32>());
+        let arch = Arch::new();
+        let sums: Vec<f32> = (0..o)
+            .into_par_iter()
+            .map(|o_idx| {
+                let planes = (0..b).map(|b_idx| &data[(b_idx * o + o_idx) * plane..][..plane]);
+                planes.map(|p| kernels::sum(arch, p)).sum()
+            })
+            .collect();
+        tensor(sums, &[o])
+    }
+}
+
+/// The convolutions that have a kernel of their own.
+enum Kind {
+    Depthwise(Depthwise),
+    Pointwise,
+    Other,
+}
+
+impl Kind {
+    fn of(x: &FlexTensor, weight: &FlexTensor, stride: usize, groups: usize) -> Self {
+        let [_, c, height, width] = dims(x);
+        let [o, _, k, _] = dims(weight);
+        match (k, stride, groups) {
+            (3, 1 | 2, g) if g == c && g == o && g > 1 => {
+                Self::Depthwise(Depthwise { height, width, stride })
+            }
+            (1, 1, 1) => Self::Pointwise,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn dims(x: &FlexTensor) -> [usize; 4] {
+    let shape = x.layout().shape();
+    [shape[0], shape[1], shape[2], shape[3]]
+}
+
+fn plane_len(x: &FlexTensor) -> usize {
+    let [_, _, h, w] = dims(x);
+    h * w
+}
+
+fn tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::from_data(burn::tensor::TensorData::new(data, shape.to_vec()))
+}
+
+/// Nine taps of channel `c`.
+fn taps(weight: &[f32], c: usize) -> &[f32; 9] {
+    weight[9 * c..9 * c + 9].try_into().expect("the slice has nine elements")
+}
+
+fn bias_act(mut y: FlexTensor, bias: &FlexTensor, relu6: bool) -> FlexTensor {
+    let bias = bias.to_contiguous();
+    let (plane, bias, arch) = (plane_len(&y), bias.storage::<f32>(), Arch::new());
+    y.storage_mut::<f32>()
+        .par_chunks_exact_mut(plane)
+        .enumerate()
+        .for_each(|(i, p)| kernels::bias_act(arch, p, bias[i % bias.len()], relu6));
+    y
+}
+
+fn depthwise_forward(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    bias: &FlexTensor,
+    s: Depthwise,
+    relu6: bool,
+) -> FlexTensor {
+    let [b, c, ..] = dims(x);
+    let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
+    let (weight, bias, arch) = (weight.storage::<f32>(), bias.storage::<f32>(), Arch::new());
+    let (ho, wo) = (s.out_height(), s.out_width());
+    let mut out = vec![0.0; b * c * ho * wo];
+    out.par_chunks_exact_mut(ho * wo)
+        .zip(x.storage::<f32>().par_chunks_exact(s.height * s.width))
+        .enumerate()
+        .for_each(|(i, (out, x))| {
+            let ch = i % c;
+            kernels::depthwise_forward(arch, x, taps(weight, ch), bias[ch], relu6, s, out);
+        });
+    tensor(out, &[b, c, ho, wo])
+}
+
+fn depthwise_input_grad(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    grad: &FlexTensor,
+    s: Depthwise,
+) -> FlexTensor {
+    let [b, c, h, w] = dims(x);
+    let weight = weight.to_contiguous();
+    let (weight, arch) = (weight.storage::<f32>(), Arch::new());
+    let mut dx = vec![0.0; b * c * h * w];
+    dx.par_chunks_exact_mut(h * w)
+        .zip(grad.storage::<f32>().par_chunks_exact(s.out_height() * s.out_width()))
+        .enumerate()
+        .for_each(|(i, (dx, g))| {
+            kernels::depthwise_backward_input(arch, g, taps(weight, i % c), s, dx);
+        });
+    tensor(dx, &[b, c, h, w])
+}
+
+fn depthwise_weight_grad(x: &FlexTensor, grad: &FlexTensor, s: Depthwise) -> FlexTensor {
+    let [b, c, h, w] = dims(x);
+    let (x, grad, arch) = (x.storage::<f32>(), grad.storage::<f32>(), Arch::new());
+    let (n_in, n_out) = (h * w, s.out_height() * s.out_width());
+    let each: Vec<[f32; 9]> = (0..c)
+        .into_par_iter()
+        .map(|ch| {
+            let mut dw = [0.0; 9];
+            for i in (0..b).map(|b_idx| b_idx * c + ch) {
+                let (x, g) = (&x[i * n_in..][..n_in], &grad[i * n_out..][..n_out]);
+                kernels::depthwise_backward_weight(arch, x, g, s, &mut dw);
+            }
+            dw
+        })
+        .collect();
+    tensor(each.into_flattened(), &[c, 1, 3, 3])
+}
+
+#[cfg(feature = "train")]
+mod autodiff {
+    //! The backward pass, from the parts above.
+
+    use burn::backend::Autodiff;
+    use burn::backend::autodiff::checkpoint::base::Checkpointer;
+    use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+    use burn::backend::autodiff::grads::Gradients;
+    use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+
+    use super::{Backend, ConvActOps, FloatTensor};
+
+    #[derive(Debug)]
+    struct ConvAct;
+
+    /// What the backward pass needs of the forward pass.
+    #[derive(Clone, Debug)]
+    struct State<B: Backend> {
+        x: B::FloatTensorPrimitive,
+        weight: B::FloatTensorPrimitive,
+        y: Option<B::FloatTensorPrimitive>,
+        stride: usize,
+        groups: usize,
+    }
+
+    impl<B: Backend + ConvActOps> Backward<B, 3> for ConvAct {
+        type State = State<B>;
+
+        fn backward(
+            self,
+            ops: Ops<Self::State, 3>,
+            grads: &mut Gradients,
+            _checkpointer: &mut Checkpointer,
+        ) {
+            let [node_x, node_weight, node_bias] = ops.parents;
+            let State { x, weight, y, stride, groups } = ops.state;
+            let grad = grads.consume::<B>(&ops.node);
+            let grad = match y {
+                Some(y) => B::relu6_grad(y, grad),
+                None => grad,
+            };
+            if let Some(node) = node_bias {
+                grads.register::<B>(node.id, B::conv_bias_grad(grad.clone()));
+            }
+            if let Some(node) = node_weight {
+                let dw =
+                    B::conv_weight_grad(x.clone(), weight.clone(), grad.clone(), stride, groups);
+                grads.register::<B>(node.id, dw);
+            }
+            if let Some(node) = node_x {
+                let dx = B::conv_input_grad(x, weight, grad, stride, groups);
+                grads.register::<B>(node.id, dx);
+            }
+        }
+    }
+
+    impl<B: Backend + ConvActOps, C: CheckpointStrategy> ConvActOps for Autodiff<B, C> {
+        fn conv_act(
+            x: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            bias: FloatTensor<Self>,
+            stride: usize,
+            groups: usize,
+            relu6: bool,
+        ) -> FloatTensor<Self> {
+            let prep = ConvAct
+                .prepare::<C>([x.node(), weight.node(), bias.node()])
+                .compute_bound()
+                .stateful();
+            let (x, weight) = (x.into_primitive(), weight.into_primitive());
+            let y = B::conv_act(x.clone(), weight.clone(), bias.into_primitive(), stride, groups, relu6);
+            match prep {
+                OpsKind::Tracked(prep) => {
+                    let kept = relu6.then(|| y.clone());
+                    prep.finish(State { x, weight, y: kept, stride, groups }, y)
+                }
+                OpsKind::UnTracked(prep) => prep.finish(y),
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Linear, convolution, batch norm and layer norm under PyTorch's names and layouts.
+
+use burn::module::{Module, Param};
+use burn::tensor::module::{batch_norm, layer_norm};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor};
+
+use super::conv::conv_act;
+
+/// An empty parameter.
+pub fn param<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::zeros(shape, device))
+}
+
+/// An empty buffer: part of the weights, never of the gradient.
+pub fn buffer<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    param(shape, device).set_require_grad(false)
+}
+
+/// `x W^T + b`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[out, in]`, as PyTorch stores it.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// An empty layer from `d_in` to `d_out` numbers.
+    pub fn new(d_in: usize, d_out: usize, bias: bool, device: &Device) -> Self {
+        Self {
+            weight: param([d_out, d_in], device),
+            bias: bias.then(|| param([d_out], device)),
+        }
+    }
+
+    /// `[.., in] -> [.., out]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let weight = self.weight.val().transpose().unsqueeze();
+        let y = x.matmul(weight);
+        match &self.bias {
+            Some(bias) => y + bias.val().unsqueeze(),
+            None => y,
+        }
+    }
+}
+
+/// A convolution with zero padding `(k - 1) / 2` on every side, or none for patches.
+#[derive(Module, Debug)]
+pub struct Conv {
+    /// `[out, in / groups, k, k]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+    stride: usize,
+    padding: usize,
+    groups: usize,
+}
+
+impl Conv {
+    /// An empty convolution of `c` to `o` channels with a `k x k` kernel.
+    pub fn new(
+        [c, o, k]: [usize; 3],
+        stride: usize,
+        groups: usize,
+        bias: bool,
+        device: &Device,
+    ) -> Self {
+        Self {
+            weight: param([o, c / groups, k, k], device),
+            bias: bias.then(|| param([o], device)),
+            stride,
+            padding: (k - 1) / 2,
+            groups,
+        }
+    }
+
+    /// An empty convolution that cuts the picture into `p x p` patches.
+    pub fn patches(c: usize, o: usize, p: usize, device: &Device) -> Self {
+        Self { padding: 0, ..Self::new([c, o, p], p, 1, true, device) }
+    }
+
+    /// The same convolution with other numbers; `weight` keeps its shape.
+    #[must_use]
+    pub fn with(self, weight: Tensor<4>, bias: Tensor<1>) -> Self {
+        let (weight, bias) = (Param::from_tensor(weight), Param::from_tensor(bias));
+        Self { weight, bias: Some(bias), ..self }
+    }
+
+    /// `[b, c, h, w] -> [b, o, h', w']`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let options =
+            ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
+        let bias = self.bias.as_ref().map(Param::val);
+        burn::tensor::module::conv2d(x, self.weight.val(), bias, options)
+    }
+
+    /// [`Self::forward`] and ReLU6 where asked, in one operation. A bias is needed: an invariant
+    /// of [`super::mobilenet`], which folds the batch norm into it.
+    pub fn forward_act(&self, x: Tensor<4>, relu6: bool) -> Tensor<4> {
+        let bias = self.bias.as_ref().expect("a folded convolution has a bias").val();
+        conv_act(x, self.weight.val(), bias, self.stride, self.groups, relu6)
+    }
+}
+
+/// Batch normalisation with stored statistics (inference mode).
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// `[c]`: gamma.
+    pub weight: Param<Tensor<1>>,
+    /// `[c]`: beta.
+    pub bias: Param<Tensor<1>>,
+    /// `[c]`, a buffer.
+    pub running_mean: Param<Tensor<1>>,
+    /// `[c]`, a buffer.
+    pub running_var: Param<Tensor<1>>,
+    eps: f64,
+}
+
+/// PyTorch's default.
+pub const BATCH_NORM_EPS: f64 = 1e-5;
+
+impl BatchNorm {
+    /// An empty layer over `c` channels.
+    pub fn new(c: usize, device: &Device) -> Self {
+        Self {
+            weight: param([c], device),
+            bias: param([c], device),
+            running_mean: buffer([c], device),
+            running_var: buffer([c], device),
+            eps: BATCH_NORM_EPS,
+        }
+    }
+
+    /// `[b, c, h, w] -> [b, c, h, w]`: `(x - mean) / sqrt(var + eps) * weight + bias`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        batch_norm(
+            x,
+            self.weight.val(),
+            self.bias.val(),
+            self.running_mean.val(),
+            self.running_var.val(),
+            self.eps,
+        )
+    }
+
+    /// The factor and the shift of every channel that inference mode amounts to.
+    pub fn affine(&self) -> (Tensor<1>, Tensor<1>) {
+        let factor = self.weight.val() / (self.running_var.val() + self.eps).sqrt();
+        let shift = self.bias.val() - self.running_mean.val() * factor.clone();
+        (factor, shift)
+    }
+}
+
+/// Layer normalisation over the last dimension.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[d]`: gamma.
+    pub weight: Param<Tensor<1>>,
+    /// `[d]`: beta.
+    pub bias: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// An empty layer over `d` numbers.
+    pub fn new(d: usize, eps: f64, device: &Device) -> Self {
+        Self { weight: param([d], device), bias: param([d], device), eps }
+    }
+
+    /// `[.., d] -> [.., d]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        layer_norm(x, self.weight.val(), Some(self.bias.val()), self.eps)
+    }
+}

@@ -1,0 +1,231 @@
+//! The vision transformer (Dosovitskiy et al., ICLR 2021) as timm names it, with the LayerScale of
+//! DeiT III (Touvron et al., ECCV 2022) as an option.
+//!
+//! Shapes: `b` images, `p` patches, `n = p + 1` tokens (class token first), `d` channels, `h` heads.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::layers::{Conv, LayerNorm, Linear, param};
+
+/// Sizes of a ViT; the defaults are timm's `vit_small_patch16_224`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VitConfig {
+    /// Side of the square picture, in pixels.
+    pub image_size: usize,
+    /// Side of a patch, in pixels.
+    pub patch_size: usize,
+    /// Channels of a token.
+    pub embed_dim: usize,
+    /// Encoder blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub num_heads: usize,
+    /// Hidden channels of an MLP over `embed_dim`.
+    pub mlp_ratio: usize,
+    /// Whether the q, k, v projection has a bias.
+    pub qkv_bias: bool,
+    /// Epsilon of every layer norm; timm's ViTs use 1e-6.
+    pub norm_eps: f64,
+    /// Outputs of the classifier; 0 for none.
+    pub num_classes: usize,
+    /// LayerScale (`ls1.gamma`, `ls2.gamma`).
+    pub layer_scale: bool,
+}
+
+impl Default for VitConfig {
+    fn default() -> Self {
+        Self {
+            image_size: 224,
+            patch_size: 16,
+            embed_dim: 384,
+            depth: 12,
+            num_heads: 6,
+            mlp_ratio: 4,
+            qkv_bias: true,
+            norm_eps: 1e-6,
+            num_classes: 1000,
+            layer_scale: false,
+        }
+    }
+}
+
+/// The network.
+#[derive(Module, Debug)]
+pub struct Vit {
+    cls_token: Param<Tensor<3>>,
+    pos_embed: Param<Tensor<3>>,
+    patch_embed: PatchEmbed,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    head: Option<Linear>,
+}
+
+/// A picture to patches, a linear map each.
+#[derive(Module, Debug)]
+pub struct PatchEmbed {
+    proj: Conv,
+}
+
+/// An encoder block: attention and MLP, each behind a norm and around a skip.
+#[derive(Module, Debug)]
+pub struct Block {
+    norm1: LayerNorm,
+    attn: Attention,
+    ls1: Option<LayerScale>,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    ls2: Option<LayerScale>,
+}
+
+/// A factor a channel.
+#[derive(Module, Debug)]
+pub struct LayerScale {
+    gamma: Param<Tensor<1>>,
+}
+
+/// Multi-head self-attention with one fused projection, laid out as in timm: q, k, v, then heads.
+#[derive(Module, Debug)]
+pub struct Attention {
+    qkv: Linear,
+    proj: Linear,
+    heads: usize,
+}
+
+/// Two linear layers around a GELU.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+/// What the parts of a forward pass gave, for tests and for networks that read inner tokens.
+pub struct VitOutput {
+    /// `[b, p, d]`
+    pub patches: Tensor<3>,
+    /// `[b, n, d]`: class token and positions added.
+    pub input: Tensor<3>,
+    /// `[b, n, d]` after each block.
+    pub blocks: Vec<Tensor<3>>,
+    /// `[b, n, d]` after the last norm.
+    pub tokens: Tensor<3>,
+    /// `[b, classes]` from the class token, where there is a classifier.
+    pub logits: Option<Tensor<2>>,
+}
+
+impl Vit {
+    /// An empty network.
+    pub fn new(config: &VitConfig, device: &Device) -> Self {
+        let VitConfig { embed_dim: d, patch_size, .. } = *config;
+        let patches = (config.image_size / patch_size).pow(2);
+        Self {
+            cls_token: param([1, 1, d], device),
+            pos_embed: param([1, patches + 1, d], device),
+            patch_embed: PatchEmbed { proj: Conv::patches(3, d, patch_size, device) },
+            blocks: (0..config.depth).map(|_| Block::new(config, device)).collect(),
+            norm: LayerNorm::new(d, config.norm_eps, device),
+            head: (config.num_classes > 0)
+                .then(|| Linear::new(d, config.num_classes, true, device)),
+        }
+    }
+
+    /// `[b, 3, size, size]` to every intermediate result.
+    pub fn forward(&self, x: Tensor<4>) -> VitOutput {
+        let patches = self.patch_embed.forward(x);
+        let [b, _, d] = patches.dims();
+
+        // eq. 1:  z_0 = [class; patches E] + positions
+        let class = self.cls_token.val().expand([b, 1, d]);
+        let input = Tensor::cat(vec![class, patches.clone()], 1) + self.pos_embed.val();
+
+        let mut z = input.clone();
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            z = block.forward(z);
+            blocks.push(z.clone());
+        }
+
+        // eq. 4:  y = LN(z_L^0)
+        let tokens = self.norm.forward(z);
+        let logits = self.head.as_ref().map(|head| {
+            let class = tokens.clone().slice([0..b, 0..1, 0..d]).reshape([b, d]);
+            head.forward(class)
+        });
+        VitOutput { patches, input, blocks, tokens, logits }
+    }
+}
+
+impl PatchEmbed {
+    /// `[b, 3, size, size] -> [b, p, d]`, patches row by row.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<3> {
+        let x = self.proj.forward(x);
+        let [b, d, rows, columns] = x.dims();
+        x.reshape([b, d, rows * columns]).swap_dims(1, 2)
+    }
+}
+
+impl Block {
+    fn new(config: &VitConfig, device: &Device) -> Self {
+        let VitConfig { embed_dim: d, mlp_ratio, norm_eps, .. } = *config;
+        let scale = || config.layer_scale.then(|| LayerScale { gamma: param([d], device) });
+        Self {
+            norm1: LayerNorm::new(d, norm_eps, device),
+            attn: Attention {
+                qkv: Linear::new(d, 3 * d, config.qkv_bias, device),
+                proj: Linear::new(d, d, true, device),
+                heads: config.num_heads,
+            },
+            ls1: scale(),
+            norm2: LayerNorm::new(d, norm_eps, device),
+            mlp: Mlp {
+                fc1: Linear::new(d, mlp_ratio * d, true, device),
+                fc2: Linear::new(mlp_ratio * d, d, true, device),
+            },
+            ls2: scale(),
+        }
+    }
+
+    /// `[b, n, d] -> [b, n, d]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        // eq. 2:  x <- x + gamma_1 MSA(LN(x))
+        let y = self.attn.forward(self.norm1.forward(x.clone()));
+        let x = x + scaled(y, self.ls1.as_ref());
+
+        // eq. 3:  x <- x + gamma_2 MLP(LN(x))
+        let y = self.mlp.forward(self.norm2.forward(x.clone()));
+        x + scaled(y, self.ls2.as_ref())
+    }
+}
+
+fn scaled(y: Tensor<3>, scale: Option<&LayerScale>) -> Tensor<3> {
+    match scale {
+        Some(scale) => y * scale.gamma.val().unsqueeze(),
+        None => y,
+    }
+}
+
+impl Attention {
+    /// `[b, n, d] -> [b, n, d]`
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [b, n, d] = x.dims();
+        let h = self.heads;
+
+        let qkv = self.qkv.forward(x).reshape([b, n, 3, h, d / h]).permute([2, 0, 3, 1, 4]);
+        let [q, k, v] =
+            [0, 1, 2].map(|i| qkv.clone().slice([i..i + 1]).squeeze_dim::<4>(0)); // [b, h, n, d/h]
+
+        let scores = q.matmul(k.swap_dims(2, 3)) / ((d / h) as f64).sqrt(); // [b, h, n, n]
+        let mixed = softmax(scores, 3).matmul(v); // [b, h, n, d/h]
+        self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, d]))
+    }
+}
+
+impl Mlp {
+    /// `[b, n, d] -> [b, n, d]`
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.fc2.forward(gelu(self.fc1.forward(x))) // the exact (erf) form
+    }
+}

@@ -1,0 +1,283 @@
+//! The scorer: a model opened once, any number of pictures scored with it.
+//!
+//! Who calls: the doors. Invariants: a picture's score depends on its bytes, the load options and
+//! the model file alone, to the last bit, because every picture goes through the network by itself;
+//! no error and no panic leaves [`Scorer::score_path`], they are rows.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use sha2::{Digest, Sha256};
+
+use crate::image::{self, ErrorKind, LoadError, LoadOptions, Picture, Rgb8};
+use crate::models::{self, Network};
+use crate::parallel;
+use crate::record::{Record, SCHEMA};
+use crate::view::ViewError;
+use crate::weights::{self, Arrays, ModelCard, WeightsError};
+
+/// The default model, inside the binary.
+pub const LITE: &[u8] = include_bytes!("../../../models/lite.safetensors");
+
+/// A picture that decodes within this many bytes is loaded on any thread at any time; larger ones
+/// wait for one another, so that memory does not grow with the number of threads.
+const SMALL_PICTURE_BYTES: u64 = 64 << 20;
+
+/// A model, ready to score. Cheap to clone; all clones share the weights.
+#[derive(Clone)]
+pub struct Scorer {
+    model: Arc<Model>,
+}
+
+struct Model {
+    network: Network,
+    card: ModelCard,
+    large_pictures: Mutex<()>,
+}
+
+/// How a run over many pictures goes.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Worker threads; 0 for all cores.
+    pub threads: usize,
+    /// How pictures are loaded.
+    pub load: LoadOptions,
+}
+
+/// A picture's score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Quality, 0 to 100.
+    pub score: f64,
+    /// The network's number.
+    pub raw: f64,
+    /// What to know about it, in short words.
+    pub notes: Vec<String>,
+}
+
+impl Scorer {
+    /// The default model inside the binary, `lite`.
+    pub fn builtin() -> Result<Self, WeightsError> {
+        Self::from_bytes(LITE, "the built-in lite")
+    }
+
+    /// A model by name; only such as are inside the binary.
+    pub fn named(name: &str) -> Result<Self, WeightsError> {
+        match models::entry(name)? {
+            entry if entry.builtin => Self::builtin(),
+            entry => Err(WeightsError::NoWeights { name: entry.name.to_owned() }),
+        }
+    }
+
+    /// A model from a safetensors file with a card.
+    pub fn open(path: &Path) -> Result<Self, WeightsError> {
+        let (arrays, card) = weights::read(path)?;
+        Self::new(arrays, card, &path.display().to_string())
+    }
+
+    /// A model from the bytes of such a file; `name` stands for it in errors.
+    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self, WeightsError> {
+        let (arrays, card) = weights::read_safetensors(bytes, name)?;
+        Self::new(arrays, card, name)
+    }
+
+    fn new(arrays: Arrays, card: Option<ModelCard>, name: &str) -> Result<Self, WeightsError> {
+        let card = card.ok_or_else(|| WeightsError::NoCard { name: name.to_owned() })?;
+        let bad = |reason: String| WeightsError::Card { name: name.to_owned(), reason };
+        card.view.check().map_err(|e| bad(e.to_string()))?;
+        let found = digest(&arrays);
+        if found != card.weights_digest {
+            return Err(bad(format!(
+                "it says its weights have SHA-256 {}, they have {found}: the file was changed",
+                card.weights_digest
+            )));
+        }
+        let network = Network::new(&card.method, &card.config, name, &Device::flex())?;
+        if network.sizes() != card.view.sizes() {
+            return Err(bad(format!(
+                "its view has {} sizes, its network takes {}",
+                card.view.sizes(),
+                network.sizes()
+            )));
+        }
+        let network = network.load(arrays, name)?;
+        Ok(Self { model: Arc::new(Model { network, card, large_pictures: Mutex::new(()) }) })
+    }
+
+    /// What the model says of itself.
+    pub fn card(&self) -> &ModelCard {
+        &self.model.card
+    }
+
+    /// SHA-256 of the weights.
+    pub fn digest(&self) -> &str {
+        &self.model.card.weights_digest
+    }
+
+    /// Scores a picture that is in memory.
+    pub fn score(&self, picture: &Rgb8) -> Result<Score, ViewError> {
+        let card = &self.model.card;
+        let cut = card.view.apply(picture)?;
+        let sizes = cut.sizes.iter().map(|crops| {
+            let (w, h) = (crops[0].width() as usize, crops[0].height() as usize);
+            let data: Vec<f32> = crops.iter().flat_map(|c| card.view.to_tensor(c)).collect();
+            let shape = [crops.len(), 3, h, w];
+            Tensor::from_data(TensorData::new(data, shape), &Device::flex())
+        });
+        let raw = self.model.network.score(sizes.collect());
+        let (score, clamped) = card.scale.to_100(raw);
+        let mut notes = cut.notes;
+        if clamped {
+            notes.push("beyond the scale: clamped".to_owned());
+        }
+        Ok(Score { score, raw, notes })
+    }
+
+    /// Scores a file. Never fails: whatever goes wrong is the row's `error`.
+    pub fn score_path(&self, path: &Path, options: &LoadOptions) -> Record {
+        let start = Instant::now();
+        let mut record = self.empty_record(path);
+        record.bytes = std::fs::metadata(path).ok().map(|meta| meta.len());
+        match catch_unwind(AssertUnwindSafe(|| self.try_score(path, options))) {
+            Ok(Ok((picture, score))) => {
+                record.width = Some(picture.rgb.width());
+                record.height = Some(picture.rgb.height());
+                record.score = Some(score.score);
+                record.raw = Some(score.raw);
+                record.notes.extend(picture.notes());
+                record.notes.extend(score.notes);
+            }
+            Ok(Err(Failure { kind, message })) => {
+                record.error_kind = Some(kind);
+                record.error = Some(message);
+            }
+            Err(_) => {
+                record.error_kind = Some("Internal".to_owned());
+                record.error =
+                    Some(format!("{}: scoring failed inside biqa (please report)", record.path));
+            }
+        }
+        record.ms = Some(start.elapsed().as_secs_f64() * 1e3);
+        record
+    }
+
+    fn try_score(
+        &self,
+        path: &Path,
+        options: &LoadOptions,
+    ) -> Result<(Picture, Score), Failure> {
+        let picture = self.load(path, options)?;
+        let score = self.score(&picture.rgb).map_err(|e| Failure {
+            kind: "View".to_owned(),
+            message: format!("cannot score {:?}: {e}", path.display().to_string()),
+        })?;
+        if !score.raw.is_finite() {
+            return Err(Failure {
+                kind: "NotFinite".to_owned(),
+                message: format!(
+                    "cannot score {:?}: the network gave {}; its weights are damaged",
+                    path.display().to_string(),
+                    score.raw
+                ),
+            });
+        }
+        Ok((picture, score))
+    }
+
+    /// Loads a picture; one too large to be loaded beside others waits for its turn.
+    fn load(&self, path: &Path, options: &LoadOptions) -> Result<Picture, LoadError> {
+        let mut small = options.clone();
+        small.limits.max_alloc_bytes = small.limits.max_alloc_bytes.min(SMALL_PICTURE_BYTES);
+        match image::load(path, &small) {
+            Err(e) if e.kind() == ErrorKind::TooMuchMemory => {
+                let _turn =
+                    self.model.large_pictures.lock().unwrap_or_else(PoisonError::into_inner);
+                image::load(path, options)
+            }
+            result => result,
+        }
+    }
+
+    fn empty_record(&self, path: &Path) -> Record {
+        let (path, odd) = printable(path);
+        let mut notes = Vec::new();
+        if odd {
+            notes.push("the path is not UTF-8: odd bytes stand as \\xNN".to_owned());
+        }
+        Record {
+            schema: SCHEMA,
+            path,
+            width: None,
+            height: None,
+            bytes: None,
+            score: None,
+            raw: None,
+            notes,
+            error: None,
+            error_kind: None,
+            model: self.card().name.clone(),
+            digest: self.digest().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            view: self.card().view.label(),
+            ms: None,
+        }
+    }
+}
+
+struct Failure {
+    kind: String,
+    message: String,
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self { kind: error.kind().as_str().to_owned(), message: error.to_string() }
+    }
+}
+
+/// Scores `paths` on several threads. `row` gets every record, in input order, on the calling
+/// thread; when it returns `false` the run ends early.
+pub fn score_all(
+    scorer: &Scorer,
+    paths: &mut (dyn Iterator<Item = PathBuf> + Send),
+    options: &RunOptions,
+    row: &mut dyn FnMut(usize, Record) -> bool,
+) {
+    parallel::ordered(
+        options.threads,
+        paths,
+        |_, path| scorer.score_path(&path, &options.load),
+        row,
+    );
+}
+
+/// A path as text; bytes that are not UTF-8 stand as `\xNN`. Whether there were any.
+pub fn printable(path: &Path) -> (String, bool) {
+    let mut text = String::new();
+    let mut odd = false;
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+            odd = true;
+        }
+    }
+    (text, odd)
+}
+
+/// SHA-256 of arrays: name, shape and float32 bytes, in the order of the names.
+pub fn digest(arrays: &Arrays) -> String {
+    let mut hash = Sha256::new();
+    for (name, array) in arrays {
+        hash.update(name.as_bytes());
+        hash.update(format!("{:?}", array.shape));
+        for chunk in array.data.chunks(4096) {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
+            hash.update(&bytes);
+        }
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,199 @@
+//! Every golden case of a network.
+
+use biqa::golden::{self, Case, Data, GoldenError, Tensor as Golden, Tensors};
+use biqa::models;
+use biqa::nn::mobilenet::{LAST, MobileNetV2};
+use biqa::nn::vit::{Vit, VitOutput};
+use biqa::weights::{Array, Arrays, host, load, visit};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use std::collections::BTreeMap;
+
+/// Networks that are not built yet: (name, issue).
+const NOT_BUILT: [(&str, u32); 30] = [
+    ("resnet50", 3),
+    ("crossvit", 3),
+    ("bicubic_resize", 3),
+    ("llama_block", 3),
+    ("deiqt", 3),
+    ("csiqa", 3),
+    ("csiqa_contrast", 3),
+    ("csiqa_mask", 3),
+    ("csiqa_pairs", 3),
+    ("csfiqa", 3),
+    ("csfiqa_afs", 3),
+    ("csfiqa_scl_loss", 3),
+    ("csfiqa_scl_select", 3),
+    ("csfiqa_sfa", 3),
+    ("lmliqa", 3),
+    ("lmliqa_contrast_loss", 3),
+    ("lmliqa_mutual_loss", 3),
+    ("lmliqa_saliency", 3),
+    ("ema_update", 3),
+    ("glintiqa", 3),
+    ("glintiqa_cwsa", 3),
+    ("glintiqa_siem", 3),
+    ("qpt", 3),
+    ("adam", 3),
+    ("cosine_annealing_lr", 3),
+    ("warmup_cosine", 4),
+    ("momentum_update", 4),
+    ("lars", 4),
+    ("crop_overlap", 4),
+    ("qc_loss", 4),
+];
+/// More of the same, whose prefix is another issue's.
+const PREFIXES: [&str; 11] = [
+    "mobilenet_v2-", "vit-", "resnet50-", "crossvit-", "llama-", "deiqt-", "csiqa-", "csfiqa-",
+    "lmliqa-", "glintiqa-", "qpt-",
+];
+
+#[test]
+fn every_network_case_is_within_its_tolerance() {
+    let mut waiting = NOT_BUILT.to_vec();
+    waiting.push(("qpt_pretrain", 4));
+    let summary = golden::run(&PREFIXES, &waiting, |case| match case.model.as_str() {
+        "mobilenet_v2" => mobilenet(case),
+        "vit" => vit(case),
+        other => Err(GoldenError::NotBuilt(other.to_owned())),
+    });
+    assert!(summary.failures.is_empty(), "{}", summary.failures.join("\n"));
+    assert!(summary.passed >= 4, "the repository's own copy holds 4 cases or more");
+}
+
+fn mobilenet(case: &Case) -> Result<(), GoldenError> {
+    let device = Device::flex();
+    let classes = case.integer("num_classes")? as usize;
+    let net = models::mobilenet_v2(case.number("width_mult")?, Some(classes), &device);
+    let net = filled(net, case)?;
+    let image = tensor::<4>(case.inputs()?.get("image")?, &device);
+    let found = mobilenet_outputs(&net, image.clone());
+    case.compare_all(&found)?;
+    // The folded network is the same function.
+    case.compare_all(&mobilenet_outputs(&net.fold(), image))
+}
+
+fn mobilenet_outputs(net: &MobileNetV2, image: Tensor<4>) -> Tensors {
+    let mut found = BTreeMap::new();
+    let maps = net.features(image.clone(), 0, LAST);
+    for (i, map) in maps.iter().enumerate() {
+        let [b, c, h, w] = map.dims();
+        found.insert(format!("features.{i}.mean"), golden(biqa::nn::pool::mean(map.clone())));
+        let corner = [0..b, 0..c.min(8), 0..h.min(4), 0..w.min(4)];
+        found.insert(format!("features.{i}.corner"), golden(map.clone().slice(corner)));
+    }
+    found.insert("pooled".to_owned(), golden(biqa::nn::pool::mean(maps[LAST].clone())));
+    found.insert("logits".to_owned(), golden(net.forward(image)));
+    Tensors(found)
+}
+
+fn vit(case: &Case) -> Result<(), GoldenError> {
+    let device = Device::flex();
+    let mut config = case.config.clone();
+    let slices: Option<Vec<usize>> = config
+        .get("slice_tokens")
+        .and_then(|v| v.as_array())
+        .map(|v| v.iter().filter_map(|i| i.as_u64()).map(|i| i as usize).collect());
+    if let Some(map) = config.as_object_mut() {
+        map.retain(|key, _| !key.starts_with("slice_"));
+    }
+    let net = models::vit(&config, &device)
+        .map_err(|e| GoldenError::Code(e.to_string()))?;
+    let net = filled(net, case)?;
+    let image = tensor::<4>(case.inputs()?.get("image")?, &device);
+    if case.kind == "grad" {
+        let net = net.train();
+        let out = net.forward(image.autodiff());
+        return vit_grad(case, &net, &out);
+    }
+    let out = net.forward(image);
+    let VitOutput { patches, input, blocks, tokens, logits } = out;
+    let mut all = BTreeMap::from([
+        ("patch_embed".to_owned(), patches),
+        ("tokens.input".to_owned(), input),
+        ("norm".to_owned(), tokens),
+    ]);
+    all.extend(blocks.into_iter().enumerate().map(|(i, z)| (format!("block.{i}"), z)));
+    let mut found = BTreeMap::new();
+    if let Some(logits) = logits {
+        found.insert("logits".to_owned(), golden(logits));
+    }
+    for (name, z) in all {
+        if let Some(rows) = &slices {
+            let parts = rows.iter().filter(|&&t| t < z.dims()[1]);
+            let parts = parts.map(|&t| z.clone().narrow(1, t, 1).narrow(2, 0, 16)).collect();
+            found.insert(format!("slice.{name}"), golden(Tensor::cat(parts, 1)));
+        }
+        found.insert(name, golden(z));
+    }
+    case.compare_all(&Tensors(found))
+}
+
+/// `loss = sum(r * logits)`, gradients by the parameters' names.
+fn vit_grad(case: &Case, net: &Vit, out: &VitOutput) -> Result<(), GoldenError> {
+    let logits = out.logits.clone().expect("the case has a classifier");
+    let r = tensor::<2>(case.inputs()?.get("r")?, &logits.device());
+    let loss = (logits.clone() * r).sum();
+    let grads = loss.backward();
+    let mut found = BTreeMap::from([
+        ("logits".to_owned(), golden(logits)),
+        ("loss".to_owned(), golden(loss)),
+    ]);
+    collect_grads(net, &grads, &mut found);
+    case.compare_all(&Tensors(found))
+}
+
+fn collect_grads(
+    net: &Vit,
+    grads: &burn::tensor::Gradients,
+    found: &mut BTreeMap<String, Golden>,
+) {
+    struct Visitor<'a> {
+        path: biqa::weights::ParamPath,
+        grads: &'a burn::tensor::Gradients,
+        found: &'a mut BTreeMap<String, Golden>,
+    }
+    impl burn::module::ModuleVisitor for Visitor<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            if let Some(grad) = param.val().grad(self.grads) {
+                self.found.insert(format!("grad.{}", self.path.name()), golden(grad));
+            }
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+    }
+    let path = biqa::weights::ParamPath::default();
+    net.visit(&mut Visitor { path, grads, found });
+}
+
+/// The network with the case's weights: its file's, or the splitmix rule's.
+fn filled<M: Module>(net: M, case: &Case) -> Result<M, GoldenError> {
+    let arrays = if case.weights.is_string() {
+        let tensors = case.weight_tensors()?;
+        let array = |t: &Golden| Array { shape: t.shape.clone(), data: t.f32s() };
+        tensors.0.iter().map(|(name, t)| (name.clone(), array(t))).collect()
+    } else {
+        let mut arrays = Arrays::new();
+        visit(&net, |name, value| {
+            let data = golden::splitmix_weights(name, &value.shape);
+            arrays.insert(name.to_owned(), Array { shape: value.shape, data });
+        });
+        arrays
+    };
+    load(net, arrays, "the case", &case.model)
+        .map_err(|e| GoldenError::Code(e.to_string()))
+}
+
+fn tensor<const D: usize>(t: &Golden, device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(t.f32s(), t.shape.clone()), device)
+}
+
+fn golden<const D: usize>(t: Tensor<D>) -> Golden {
+    let shape = t.dims().to_vec();
+    let data = host(&t);
+    Golden { shape, data: Data::F64(data.into_iter().map(f64::from).collect()) }
+}
