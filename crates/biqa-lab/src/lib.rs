@@ -1,0 +1,10 @@
+//! biqa-lab: datasets, statistics, degradations and training for biqa.
+//!
+//! Everything that learns or measures. The scorer's crate, `biqa`, knows nothing of this one.
+
+pub mod datasets;
+pub mod degrade;
+pub mod evaluate;
+pub mod losses;
+pub mod stats;
+pub mod train;

@@ -1,0 +1,3 @@
+//! Training losses: one file a paper, one function an equation.
+
+pub mod regression;

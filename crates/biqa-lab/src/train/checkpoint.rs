@@ -1,0 +1,250 @@
+//! Checkpoints: a folder each, complete or not there.
+//!
+//! A checkpoint is written beside its place under a name that no reader looks at, every file synced
+//! to the disk, then renamed. A kill at any moment, also inside a write, or a full disk leaves the
+//! checkpoint before it. Every file's SHA-256 stands in `state.json`, which is written last.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use biqa::weights::{Arrays, Precision, read_safetensors, to_safetensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::TrainError;
+
+/// Checkpoints that are kept: the newest and the one before it.
+const KEEP: usize = 2;
+
+/// Everything that a run needs to go on as if it had never stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Counters, curves and digests.
+    pub state: State,
+    /// The network's weights.
+    pub weights: Arrays,
+    /// Their moving average.
+    pub ema: Arrays,
+    /// The optimiser's moments.
+    pub optimizer: Arrays,
+    /// The averaged weights of the best epoch so far; empty before the first validation.
+    pub best: Arrays,
+}
+
+/// The numbers of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The stage that comes next, from 0.
+    pub stage: usize,
+    /// Optimiser steps made in it. Sampler, augmentation and every random stream are functions of
+    /// (seed, purpose, step), so this is their position, too.
+    pub step: u64,
+    /// The optimiser's own count (steps with finite gradients).
+    pub optimizer_steps: u64,
+    /// Updates of the average.
+    pub ema_steps: u64,
+    /// Validation figures so far.
+    pub history: Vec<Validation>,
+    /// Lines of `log.jsonl` that belong to the steps made.
+    pub log_bytes: u64,
+    /// Digest of the recipe, the options and the data: a run resumes only itself.
+    pub run_digest: String,
+    /// SHA-256 of every other file of the folder.
+    #[serde(default)]
+    pub files: Vec<(String, String)>,
+}
+
+/// What validation gave after an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// The stage, from 0.
+    pub stage: usize,
+    /// Steps of the stage that were made.
+    pub step: u64,
+    /// Spearman's correlation on the validation photos.
+    pub srcc: f64,
+    /// Pearson's, raw.
+    pub plcc: f64,
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint of a run and removes older ones.
+    pub fn write(&self, dir: &Path) -> Result<(), TrainError> {
+        let name = format!("step-{:02}-{:09}", self.state.stage, self.state.step);
+        let (place, partial) = (dir.join(&name), dir.join(format!(".partial-{name}")));
+        remove(&partial)?;
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| TrainError::Io { path, source }
+        };
+        fs::create_dir_all(&partial).map_err(io(&partial))?;
+        let mut state = self.state.clone();
+        state.files.clear();
+        for (file, arrays) in self.parts() {
+            let bytes = to_safetensors(arrays, None, Precision::F32);
+            state.files.push((file.to_owned(), hex(&Sha256::digest(&bytes))));
+            write_synced(&partial.join(file), &bytes)?;
+        }
+        let json = serde_json::to_vec_pretty(&state).expect("a state is plain data");
+        write_synced(&partial.join("state.json"), &json)?;
+        remove(&place)?;
+        fs::rename(&partial, &place).map_err(io(&place))?;
+        File::open(dir).and_then(|d| d.sync_all()).map_err(io(dir))?;
+        for old in list(dir)?.iter().rev().skip(KEEP) {
+            remove(old)?;
+        }
+        Ok(())
+    }
+
+    /// The newest whole checkpoint of a run, if there is one.
+    pub fn newest(dir: &Path) -> Result<Option<Self>, TrainError> {
+        for place in list(dir)?.iter().rev() {
+            if let Some(checkpoint) = Self::read(place) {
+                return Ok(Some(checkpoint));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `None` when anything about the folder is not as it was written.
+    fn read(place: &Path) -> Option<Self> {
+        let state: State =
+            serde_json::from_slice(&fs::read(place.join("state.json")).ok()?).ok()?;
+        let part = |file: &str| {
+            let bytes = fs::read(place.join(file)).ok()?;
+            let digest = &state.files.iter().find(|(name, _)| name == file)?.1;
+            if hex(&Sha256::digest(&bytes)) != *digest {
+                return None;
+            }
+            Some(read_safetensors(&bytes, file).ok()?.0)
+        };
+        Some(Self {
+            weights: part("weights.safetensors")?,
+            ema: part("ema.safetensors")?,
+            optimizer: part("optimizer.safetensors")?,
+            best: part("best.safetensors")?,
+            state: State { files: Vec::new(), ..state },
+        })
+    }
+
+    fn parts(&self) -> [(&'static str, &Arrays); 4] {
+        [
+            ("weights.safetensors", &self.weights),
+            ("ema.safetensors", &self.ema),
+            ("optimizer.safetensors", &self.optimizer),
+            ("best.safetensors", &self.best),
+        ]
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Writes a file whole and waits until it is on the disk.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let io = |source| TrainError::Io { path: path.to_owned(), source };
+    let mut file = File::create(path).map_err(io)?;
+    file.write_all(bytes).map_err(io)?;
+    file.sync_all().map_err(io)
+}
+
+/// Writes a file under another name and renames it into place.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    write_synced(&partial, bytes)?;
+    fs::rename(&partial, path).map_err(|source| TrainError::Io { path: path.to_owned(), source })
+}
+
+/// Whole checkpoints' folders, oldest first.
+fn list(dir: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    let io = |source| TrainError::Io { path: dir.to_owned(), source };
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if entry.file_name().to_string_lossy().starts_with("step-") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn remove(place: &Path) -> Result<(), TrainError> {
+    match fs::remove_dir_all(place) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::Io { path: place.to_owned(), source: e })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use biqa::weights::Array;
+
+    fn checkpoint(step: u64) -> Checkpoint {
+        let arrays = |v: f32| {
+            Arrays::from([("w".to_owned(), Array { shape: vec![2], data: vec![v, -v] })])
+        };
+        Checkpoint {
+            state: State {
+                stage: 0,
+                step,
+                optimizer_steps: step,
+                ema_steps: step,
+                history: vec![Validation { stage: 0, step: 1, srcc: 0.5, plcc: 0.25 }],
+                log_bytes: 10,
+                run_digest: "r".to_owned(),
+                files: Vec::new(),
+            },
+            weights: arrays(step as f32 + 0.1),
+            ema: arrays(1e-30),
+            optimizer: arrays(f32::MIN_POSITIVE),
+            best: Arrays::new(),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_reads_back_equal_and_only_two_are_kept() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for step in [1, 2, 3] {
+            checkpoint(step).write(dir.path()).expect("written");
+        }
+        assert_eq!(Checkpoint::newest(dir.path()).expect("read"), Some(checkpoint(3)));
+        assert_eq!(list(dir.path()).expect("listed").len(), KEEP);
+    }
+
+    #[test]
+    fn a_damaged_newest_checkpoint_gives_way_to_the_one_before() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        checkpoint(1).write(dir.path()).expect("written");
+        for file in ["weights.safetensors", "state.json", "optimizer.safetensors"] {
+            checkpoint(2).write(dir.path()).expect("written");
+            let path = dir.path().join("step-00-000000002").join(file);
+            let bytes = fs::read(&path).expect("read");
+            fs::write(&path, &bytes[..bytes.len() - 1]).expect("cut");
+            assert_eq!(Checkpoint::newest(dir.path()).expect("read"), Some(checkpoint(1)), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_write_that_was_cut_short_is_not_seen() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        checkpoint(1).write(dir.path()).expect("written");
+        let partial = dir.path().join(".partial-step-00-000000002");
+        fs::create_dir(&partial).expect("made");
+        fs::write(partial.join("weights.safetensors"), b"half").expect("written");
+        assert_eq!(Checkpoint::newest(dir.path()).expect("read"), Some(checkpoint(1)));
+        checkpoint(2).write(dir.path()).expect("written over the remains");
+        assert_eq!(Checkpoint::newest(dir.path()).expect("read"), Some(checkpoint(2)));
+    }
+}

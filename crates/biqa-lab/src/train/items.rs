@@ -1,0 +1,248 @@
+//! From a photo and a kind of copy to what the network starts from.
+//!
+//! With a frozen prefix that is the statistics of the frozen stages and the map behind them, in
+//! half precision, computed once and stored; without one it is the pixels.
+
+use std::path::PathBuf;
+
+use biqa::image::{LoadOptions, Rgb8};
+use biqa::models::lite::Lite;
+use biqa::random::{Key, stream};
+use biqa::view::View;
+use biqa::weights::host;
+use burn::tensor::{Device, Tensor, TensorData};
+use half::f16;
+
+use super::TrainError;
+use crate::degrade::{self, Strength};
+
+/// The operations whose levels order quality (papers/degradations.md, 2.3), as far as built.
+pub const LADDER_OPS: [&str; 5] =
+    ["gaussian_blur", "jpeg", "noise_white", "brighten", "darken"];
+/// Levels of an operation.
+pub const LEVELS: u8 = 5;
+
+/// One photo of a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Photo {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its name in the manifest, which keys every draw.
+    pub name: String,
+    /// Its score on 0..1, higher is better.
+    pub target: f32,
+}
+
+/// Which copy of a photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Copy {
+    /// As it is.
+    Plain,
+    /// Mirrored left-right.
+    Flip,
+    /// Degraded by the operation of one of the photo's ladders, at a level of 1 to 5.
+    Ladder {
+        /// Which ladder.
+        number: u64,
+        /// 1 to 5.
+        level: u8,
+    },
+    /// Seen at its smallest size only: what the network would see of a copy of that size.
+    Small,
+}
+
+/// What the network starts from, a size each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// By size, in the view's order.
+    pub sizes: Vec<Size>,
+}
+
+/// One size of an item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Size {
+    /// Statistics of every tap under the weights the item was made with; empty for pixels.
+    pub statistics: Vec<f32>,
+    /// What the trainable stages start from; `None` when it was not asked for.
+    pub map: Option<Map>,
+}
+
+/// A map or a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Map {
+    /// `[c, h, w]` activations.
+    Activations([usize; 3], Vec<f16>),
+    /// A picture.
+    Pixels(Rgb8),
+}
+
+/// The pixels of a copy.
+pub fn picture(photo: &Photo, copy: Copy, seed: u64) -> Result<Rgb8, TrainError> {
+    let loaded = biqa::image::load(&photo.path, &LoadOptions::default())
+        .map_err(|source| TrainError::Photo { name: photo.name.clone(), reason: source.to_string() })?;
+    let plain = loaded.rgb;
+    let bad = |reason: String| TrainError::Photo { name: photo.name.clone(), reason };
+    match copy {
+        Copy::Plain | Copy::Small => Ok(plain),
+        Copy::Flip => Ok(mirrored(&plain)),
+        Copy::Ladder { number, level } => {
+            let op = degrade_op(ladder_op(seed, &photo.name, number));
+            let key = Key::of_picture(seed, &photo.name, number);
+            degrade::apply_u8(&plain, op, Strength::Level(level), key, 0)
+                .map_err(|e| bad(e.to_string()))
+        }
+    }
+}
+
+fn degrade_op(name: &str) -> &'static degrade::Distortion {
+    degrade::distortion("kadid", name).expect("every operation of LADDER_OPS is in the table")
+}
+
+/// The operation of a photo's ladder.
+pub fn ladder_op(seed: u64, name: &str, number: u64) -> &'static str {
+    let mut draws = stream(seed, &format!("ladder/{name}"), number);
+    LADDER_OPS[draws.below(LADDER_OPS.len() as u64) as usize]
+}
+
+/// The lowest level of an operation that changes a picture: level 1 of the blur does not.
+pub fn lowest_level(op: &str) -> u8 {
+    if op == "gaussian_blur" { 2 } else { 1 }
+}
+
+fn mirrored(picture: &Rgb8) -> Rgb8 {
+    let width = picture.width() as usize;
+    let mut data = Vec::with_capacity(picture.data().len());
+    for row in picture.data().chunks_exact(3 * width) {
+        data.extend(row.as_chunks::<3>().0.iter().rev().flatten());
+    }
+    Rgb8::new(picture.width(), picture.height(), data).expect("mirroring keeps the size")
+}
+
+/// The item of a picture: pixels where `cut` is 0, else the statistics of all taps and, where
+/// `with_map`, the input of `features.cut`.
+pub fn item(
+    net: &Lite,
+    view: &View,
+    cut: usize,
+    with_map: bool,
+    picture: &Rgb8,
+    device: &Device,
+) -> Result<Item, String> {
+    let cut_view = view.apply(picture).map_err(|e| e.to_string())?;
+    let mut sizes = Vec::new();
+    for windows in cut_view.sizes {
+        // Training takes the first window of a picture so long that it has several.
+        let window = windows.into_iter().next().ok_or("the view is empty")?;
+        if cut == 0 {
+            sizes.push(Size { statistics: Vec::new(), map: Some(Map::Pixels(window)) });
+            continue;
+        }
+        let (pooled, map) = net.statistics_and_map(pixels(view, &window, device), cut);
+        let map = with_map.then(|| {
+            let [_, c, h, w] = map.dims();
+            Map::Activations([c, h, w], host(&map).into_iter().map(f16::from_f32).collect())
+        });
+        sizes.push(Size { statistics: host(&pooled), map });
+    }
+    Ok(Item { sizes })
+}
+
+impl Item {
+    /// The item of the photo's small copy: every size is the last one.
+    pub fn small(&self) -> Option<Self> {
+        let last = self.sizes.last()?;
+        Some(Self { sizes: vec![last.clone(); self.sizes.len()] })
+    }
+}
+
+/// `[1, 3, h, w]`, normalised as the view says.
+pub fn pixels(view: &View, picture: &Rgb8, device: &Device) -> Tensor<4> {
+    let (w, h) = (picture.width() as usize, picture.height() as usize);
+    let data = TensorData::new(view.to_tensor(picture), [1, 3, h, w]);
+    Tensor::from_data(data, device)
+}
+
+/// Statistics `[n, d]` of several items, differentiable through the trainable stages.
+pub fn statistics(
+    net: &Lite,
+    view: &View,
+    cut: usize,
+    items: &[&Item],
+    device: &Device,
+) -> Tensor<2> {
+    let sizes = items.first().map_or(0, |item| item.sizes.len());
+    let parts = (0..sizes).flat_map(|s| {
+        let d = net.statistics_before(cut);
+        let stored: Vec<f32> =
+            items.iter().flat_map(|item| item.sizes[s].statistics[..d].iter().copied()).collect();
+        let stored: Option<Tensor<2>> = (d > 0)
+            .then(|| Tensor::from_data(TensorData::new(stored, [items.len(), d]), device));
+        let live = cut <= biqa::nn::mobilenet::LAST;
+        let fresh = live.then(|| live_statistics(net, view, cut, s, items, device)).flatten();
+        [stored, fresh]
+    });
+    Tensor::cat(parts.flatten().collect(), 1)
+}
+
+/// The trainable stages' statistics of one size: maps of equal shape go through together.
+fn live_statistics(
+    net: &Lite,
+    view: &View,
+    cut: usize,
+    size: usize,
+    items: &[&Item],
+    device: &Device,
+) -> Option<Tensor<2>> {
+    let mut groups: Vec<([usize; 3], Vec<usize>)> = Vec::new();
+    for (i, item) in items.iter().enumerate() {
+        let shape = match item.sizes[size].map.as_ref()? {
+            Map::Activations(shape, _) => *shape,
+            Map::Pixels(p) => [3, p.height() as usize, p.width() as usize],
+        };
+        match groups.iter_mut().find(|(s, _)| *s == shape) {
+            Some((_, members)) => members.push(i),
+            None => groups.push((shape, vec![i])),
+        }
+    }
+    let mut rows: Vec<Option<Tensor<2>>> = vec![None; items.len()];
+    for ([c, h, w], members) in groups {
+        let data: Vec<f32> = members
+            .iter()
+            .flat_map(|&i| match &items[i].sizes[size].map {
+                Some(Map::Activations(_, data)) => data.iter().map(|v| v.to_f32()).collect(),
+                Some(Map::Pixels(picture)) => view.to_tensor(picture),
+                None => Vec::new(),
+            })
+            .collect();
+        let x = Tensor::from_data(TensorData::new(data, [members.len(), c, h, w]), device);
+        let pooled = net.statistics_from(x, cut);
+        if members.len() == items.len() {
+            return Some(pooled);
+        }
+        for (k, &i) in members.iter().enumerate() {
+            rows[i] = Some(pooled.clone().narrow(0, k, 1));
+        }
+    }
+    let rows: Option<Vec<Tensor<2>>> = rows.into_iter().collect();
+    rows.map(|rows| Tensor::cat(rows, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_somebodys_ladder_and_a_photo_keeps_its_own() {
+        let ops: Vec<&str> = (0..100).map(|i| ladder_op(7, &format!("{i}.jpg"), 0)).collect();
+        assert!(LADDER_OPS.iter().all(|op| ops.contains(op)));
+        assert_eq!(ladder_op(7, "a.jpg", 3), ladder_op(7, "a.jpg", 3));
+    }
+
+    #[test]
+    fn mirroring_twice_is_the_identity() {
+        let data: Vec<u8> = (0..2 * 3 * 3).collect();
+        let picture = Rgb8::new(3, 2, data).expect("six pixels");
+        assert_eq!(mirrored(&picture).pixel(0, 0), picture.pixel(2, 0));
+        assert_eq!(mirrored(&mirrored(&picture)), picture);
+    }
+}

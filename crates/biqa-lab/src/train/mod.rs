@@ -1,0 +1,144 @@
+//! Training: a recipe, photos with scores, and a run folder that can be resumed at any moment.
+//!
+//! Everything a step does is a function of (recipe, seed, step), so that a run which was killed and
+//! resumed equals one that was not, bit for bit. Order of the files: [`recipe`] what to do,
+//! [`items`] and [`store`] what the network starts from, [`step`] one optimiser step, [`run`] the
+//! loop, [`checkpoint`] what survives.
+
+pub mod checkpoint;
+pub mod ema;
+pub mod export;
+pub mod init;
+pub mod items;
+pub mod job;
+pub mod optim;
+pub mod recipe;
+pub mod run;
+pub mod schedule;
+pub mod step;
+pub mod store;
+
+pub use run::{Options, Outcome, run};
+
+use std::path::PathBuf;
+
+/// Where a run tells how far it is.
+pub trait Progress {
+    /// A step was made.
+    fn step(&mut self, step: &StepReport);
+    /// Something worth a line.
+    fn note(&mut self, text: &str);
+}
+
+/// One optimiser step, as `log.jsonl` keeps it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct StepReport {
+    /// The stage, from 0.
+    pub stage: usize,
+    /// The epoch within it, from 0.
+    pub epoch: u64,
+    /// Steps made in the whole run.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// The total loss.
+    pub loss: f64,
+    /// Its terms by name, weighted.
+    pub terms: Vec<(&'static str, f64)>,
+    /// The gradients' L2 norm before clipping.
+    pub grad_norm: f64,
+    /// The head's learning rate.
+    pub lr: f64,
+}
+
+/// Progress that nobody watches.
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn step(&mut self, _step: &StepReport) {}
+    fn note(&mut self, _text: &str) {}
+}
+
+/// Why a run could not be made or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A file or folder failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The recipe can't be used.
+    #[error("recipe {path}: {reason}")]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A photo can't be used.
+    #[error("photo {name}: {reason}; mend it or take its row out of the list")]
+    Photo {
+        /// Its name in the list.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The data don't allow the training.
+    #[error("{0}")]
+    Data(String),
+    /// Weights don't fit.
+    #[error(transparent)]
+    Weights(#[from] biqa::weights::WeightsError),
+    /// The initial weights are not the recipe's.
+    #[error(
+        "the initial weights have SHA-256 {found}, the recipe asks for {expected} ({name}); \
+         give that file with --init"
+    )]
+    Init {
+        /// The recipe's name of the file.
+        name: String,
+        /// The recipe's digest.
+        expected: String,
+        /// The file's.
+        found: String,
+    },
+    /// The run folder belongs to another run.
+    #[error(
+        "{path} holds a run with another recipe, seed or data (digest {found}, this run {expected}); \
+         choose another --out, or give the options it was started with"
+    )]
+    OtherRun {
+        /// The run folder.
+        path: PathBuf,
+        /// Digest in the folder.
+        found: String,
+        /// Digest of this run.
+        expected: String,
+    },
+    /// The run folder is in use.
+    #[error("{path} already holds a run; go on with --resume, or choose another --out")]
+    Exists {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The loss is no number any more.
+    #[error(
+        "the loss is {loss} at step {step} (batch: {photos}); the last finite checkpoint is in \
+         {checkpoints}: lower the learning rate or look at those photos"
+    )]
+    NotFinite {
+        /// The loss.
+        loss: f64,
+        /// The step.
+        step: u64,
+        /// The batch's photos, the first few.
+        photos: String,
+        /// Where the checkpoints are.
+        checkpoints: PathBuf,
+    },
+}

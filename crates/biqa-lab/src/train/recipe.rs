@@ -1,0 +1,223 @@
+//! A recipe: every number of a training run, one TOML file.
+
+use std::path::{Path, PathBuf};
+
+use biqa::models::lite::LiteConfig;
+use biqa::view::View;
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use super::optim::AdamWConfig;
+use super::schedule::Schedule;
+
+/// What a training run does. Unknown keys are errors, so a misspelt one is never ignored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The recipe's own name.
+    pub name: String,
+    /// The registry's name of the network (`lite`).
+    pub method: String,
+    /// The network's sizes.
+    pub config: LiteConfig,
+    /// What the network sees of a photo.
+    pub view: View,
+    /// A list `path,content,split` that replaces the dataset's own contents and split, beside the
+    /// recipe.
+    #[serde(default)]
+    pub content: Option<String>,
+    /// What it starts from.
+    pub init: Init,
+    /// What the model's card says.
+    pub card: Card,
+    /// Stages, one after the other; each goes on from the weights the one before ended with.
+    pub stages: Vec<Stage>,
+}
+
+/// What people write into a model's card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The model's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Terms of the data behind them.
+    pub data_terms: String,
+    /// Where it is known to be wrong.
+    #[serde(default)]
+    pub known_failures: Vec<String>,
+    /// What some scores look like.
+    #[serde(default)]
+    pub anchors: Vec<(f64, String)>,
+}
+
+/// What the weights start from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Init {
+    /// What `--init` must be: its name, for people.
+    pub weights: String,
+    /// SHA-256 of that file; empty accepts any.
+    #[serde(default)]
+    pub sha256: String,
+}
+
+/// One stage of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Entries of the backbone's `features` before this one are frozen: 19 freezes all of them
+    /// (the head learns on stored statistics), 0 none.
+    pub freeze_before: usize,
+    /// Times every photo is seen.
+    pub epochs: u64,
+    /// Photos of a step.
+    pub batch: usize,
+    /// Learning rate, by step.
+    pub schedule: Schedule,
+    /// Factor on the learning rate of the backbone's parameters.
+    #[serde(default = "one")]
+    pub backbone_lr: f64,
+    /// AdamW.
+    #[serde(default)]
+    pub optim: AdamWConfig,
+    /// Decay of the weights' moving average, which is what is validated and kept; 0 for none.
+    #[serde(default)]
+    pub ema_decay: f64,
+    /// Dropout of the head's inputs and of its hidden numbers.
+    #[serde(default)]
+    pub dropout: f64,
+    /// The loss.
+    pub loss: Loss,
+    /// Copies of the photos with known order.
+    #[serde(default)]
+    pub copies: Copies,
+    /// Which epoch's weights are kept: the best on `val`, or the last.
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Weights of the loss's terms. Scores are on 0..1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Loss {
+    /// Smooth L1 between prediction and mean opinion score, in units of `beta`.
+    pub smooth_l1: f64,
+    /// Where smooth L1 turns from a parabola into a line.
+    pub beta: f64,
+    /// `1 - PLCC` of the batch.
+    pub plcc: f64,
+    /// Logistic loss on the batch's pairs whose scores differ by more than `rank_gap`.
+    pub rank: f64,
+    /// See `rank`.
+    pub rank_gap: f64,
+    /// Softness of the ranking terms, on the score's scale.
+    pub rank_tau: f64,
+    /// Three rungs of a ladder in their order.
+    pub ladder: f64,
+    /// By how much one rung must stand above the next, on the score's scale.
+    pub ladder_margin: f64,
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self {
+            smooth_l1: 1.0,
+            beta: 0.1,
+            plcc: 0.05,
+            rank: 0.0,
+            rank_gap: 0.05,
+            rank_tau: 0.05,
+            ladder: 0.0,
+            ladder_margin: 0.01,
+        }
+    }
+}
+
+/// Copies of photos that training sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Copies {
+    /// Whether a photo may be seen mirrored left-right instead (half of the time).
+    pub flip: bool,
+    /// Probability that a photo is seen at its smallest size only, its score unchanged.
+    pub small: f64,
+    /// Ladders of a step: a photo and degraded copies of it, three rungs each.
+    pub ladders: usize,
+    /// Every so many-th photo has ladders; 0 and 1 mean all.
+    pub ladder_every: u64,
+}
+
+/// Which weights a stage hands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Of the epoch with the highest SRCC on `val`.
+    #[default]
+    Best,
+    /// Of the last epoch.
+    Last,
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses and checks a recipe's text; `path` stands for it in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, TrainError> {
+        let bad = |reason: String| TrainError::Recipe { path: PathBuf::from(path), reason };
+        let recipe: Self = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
+        recipe.check().map_err(bad)?;
+        Ok(recipe)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.method != "lite" {
+            return Err(format!("method {:?} can't be trained; expected \"lite\"", self.method));
+        }
+        self.config.check()?;
+        if self.view.sizes() != self.config.sizes {
+            return Err(format!(
+                "the view has {} sizes, config.sizes is {}",
+                self.view.sizes(),
+                self.config.sizes
+            ));
+        }
+        if self.stages.is_empty() {
+            return Err("there is no [[stages]]".to_owned());
+        }
+        for (i, stage) in self.stages.iter().enumerate() {
+            stage.check().map_err(|e| format!("stages[{i}]: {e}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Stage {
+    fn check(&self) -> Result<(), String> {
+        if self.batch < 2 {
+            return Err(format!("batch is {}; the correlation term needs 2 or more", self.batch));
+        }
+        if self.epochs == 0 || self.freeze_before > biqa::nn::mobilenet::LAST + 1 {
+            return Err("epochs must be 1 or more and freeze_before at most 19".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.copies.small) || !(0.0..1.0).contains(&self.dropout) {
+            return Err("small is a probability, dropout is at least 0 and below 1".to_owned());
+        }
+        if !(0.0..1.0).contains(&self.ema_decay) {
+            return Err("ema_decay must be at least 0 and below 1".to_owned());
+        }
+        Ok(())
+    }
+}
