@@ -1,0 +1,371 @@
+//! Every command and flag, declared once: parsing, help, completions and man pages follow from here.
+//!
+//! The first paragraph of a comment is the text of `-h`, all of it that of `--help`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use crate::choose::Sort;
+use crate::shard::Shard;
+
+/// How good photos look, from 0 to 100, without a reference to compare with
+///
+/// biqa looks at photos and scores their quality as people would: 0 is bad, 100 is excellent.
+/// Nothing leaves this machine and nothing is downloaded.
+#[derive(Debug, Parser)]
+#[command(name = "biqa", version, term_width = 80, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything was done
+  1    some images have no score; their rows say why
+  2    usage or environment error, nothing was done
+  3    an image scored below --fail-under
+  130  stopped by Ctrl-C";
+
+// By hand, because clap writes the choice between flags on one line, however long it gets.
+const TRAIN_USAGE: &str = "\
+biqa train [OPTIONS] <RECIPE> --dataset <NAME> --root <DIR>
+       biqa train [OPTIONS] [RECIPE] --data <CSV>";
+const EVALUATE_USAGE: &str = "\
+biqa evaluate [OPTIONS] --model <NAME> --dataset <NAME> --root <DIR>
+       biqa evaluate [OPTIONS] --weights <FILE> --dataset <NAME> --root <DIR>
+       biqa evaluate [OPTIONS] --scores <CSV> --dataset <NAME> --root <DIR>";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[command(after_help = EXIT_CODES)]
+    Score(Box<ScoreArgs>),
+    /// List the models, or print one model's card
+    Models(ModelsArgs),
+    Train(TrainArgs),
+    Evaluate(EvaluateArgs),
+    /// Print the completion script of a shell
+    ///
+    /// Put it where the shell looks for it, such as for bash the file
+    /// ~/.local/share/bash-completion/completions/biqa
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write a page for each command
+    Man(ManArgs),
+}
+
+/// Score images: a row an image
+///
+/// Rows come in the order of the input. On a terminal they are a table, in a pipe JSON lines, with
+/// -o a file. An image that cannot be read gets a row that says why, and the run goes on. A summary
+/// follows on standard error.
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// Files, folders, globs, @LIST, or - for paths from standard input
+    ///
+    /// A folder means all images in it, recursively, in the byte order of their paths: files whose
+    /// suffix is that of an image format. Hidden ones and symbolic links in a circle are left out.
+    ///
+    /// A file that is named here or in a list is always read, whatever its suffix.
+    ///
+    /// @LIST is a file of paths, one a line, relative to the current directory; blank lines are
+    /// passed over. A name that exists is always taken as it is, also if it begins with @ or looks
+    /// like a glob.
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<OsString>,
+
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// Write the rows to OUT: .csv, .jsonl or .parquet
+    ///
+    /// Until all are there, they are in OUT.partial.jsonl, each written as it comes; the finished
+    /// file is renamed into place. An OUT that exists is not touched without --force or --resume.
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Go on where a stopped run with the same -o ended
+    ///
+    /// A row is taken over when path, file size and model are the same and it has a score. Failed
+    /// images are tried again. A finished OUT is continued too: only new and failed images are
+    /// scored.
+    #[arg(long, requires = "output", help_heading = "Output")]
+    pub resume: bool,
+
+    /// Replace an OUT that exists, and give up an unfinished run's rows
+    #[arg(long, requires = "output", conflicts_with = "resume", help_heading = "Output")]
+    pub force: bool,
+
+    /// Show only the N best images (with --sort worst: the N worst)
+    ///
+    /// Failed images are left out and said on standard error.
+    #[arg(long, value_name = "N", value_parser = parse_top, help_heading = "Choice of rows")]
+    pub top: Option<usize>,
+
+    /// Show only images that score below X
+    ///
+    /// Failed images are left out and said on standard error.
+    #[arg(long, value_name = "X", value_parser = parse_score, allow_negative_numbers = true)]
+    #[arg(help_heading = "Choice of rows")]
+    pub below: Option<f64>,
+
+    /// Order the rows: best first, worst first, or by path [default: as given]
+    ///
+    /// Failed images come last in an order by score. Rows are shown when all are scored.
+    #[arg(long, value_name = "ORDER", value_enum, help_heading = "Choice of rows")]
+    pub sort: Option<Sort>,
+
+    /// End with exit code 3 if any image scores below X
+    ///
+    /// All images of the run are looked at, whatever --top and --below show. Failed images do not
+    /// trip the gate; without one below X they end the run with exit code 1.
+    #[arg(long, value_name = "X", value_parser = parse_score, allow_negative_numbers = true)]
+    #[arg(help_heading = "Run")]
+    pub fail_under: Option<f64>,
+
+    /// Score only part i of n, such as 2/8
+    ///
+    /// Parts go by position: image 1 to part 1, image 2 to part 2, and round again. All parts
+    /// together give the rows of the whole. Give each part its own OUT.
+    #[arg(long, value_name = "i/n", default_value = "1/1", hide_default_value = true)]
+    #[arg(allow_negative_numbers = true, help_heading = "Run")]
+    pub shard: Shard,
+
+    /// Number of worker threads; 0 takes all cores
+    ///
+    /// Scores do not depend on it.
+    #[arg(short = 'j', long, value_name = "N", default_value = "0", value_parser = parse_threads)]
+    #[arg(allow_negative_numbers = true, help_heading = "Run")]
+    pub threads: usize,
+
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// The model that scores.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// Model inside this binary [default: lite]
+    ///
+    /// See `biqa models`.
+    #[arg(short, long, value_name = "NAME", conflicts_with = "weights", help_heading = "Model")]
+    pub model: Option<String>,
+
+    /// Model in a safetensors file with a biqa card
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Model")]
+    pub weights: Option<PathBuf>,
+}
+
+/// What is said on standard error.
+#[derive(Debug, Args)]
+pub struct TalkArgs {
+    /// Say nothing on standard error but errors
+    #[arg(short, long, help_heading = "Run")]
+    pub quiet: bool,
+
+    /// Show no progress bar
+    ///
+    /// There is none either where standard error is no terminal.
+    #[arg(long, help_heading = "Run")]
+    pub no_progress: bool,
+}
+
+impl TalkArgs {
+    /// Whether a progress bar may be shown.
+    pub fn wants_progress(&self) -> bool {
+        !self.quiet && !self.no_progress
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// Print this model's card
+    #[arg(value_name = "NAME", conflicts_with = "weights")]
+    pub name: Option<String>,
+
+    /// Print the card inside a safetensors file
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub weights: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Name the paper of each model
+    #[arg(long, conflicts_with_all = ["name", "weights", "json"])]
+    pub papers: bool,
+}
+
+/// Train a network on a dataset, or fine-tune `lite` on your own labels
+///
+/// With a recipe and a dataset: one training as the recipe says.
+///
+/// With --data labels.csv: a CSV with a header and the columns path and score, in any range, higher
+/// is better; 50 labels are enough to fine-tune `lite`, with the recipe inside this binary.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("source").required(true).args(["dataset", "data"]))]
+#[command(override_usage = TRAIN_USAGE)]
+pub struct TrainArgs {
+    /// Recipe: a TOML file with every number of the training
+    ///
+    /// Not needed with --data.
+    #[arg(value_name = "RECIPE", required_unless_present = "data")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub recipe: Option<PathBuf>,
+
+    /// Dataset to train on, by its name
+    #[arg(long, value_name = "NAME", requires = "root", help_heading = "Data")]
+    pub dataset: Option<String>,
+
+    /// Folder of the dataset
+    #[arg(long, value_name = "DIR", requires = "dataset", conflicts_with = "data")]
+    #[arg(value_hint = ValueHint::DirPath, help_heading = "Data")]
+    pub root: Option<PathBuf>,
+
+    /// Your own labels: a CSV with the columns path and score
+    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Data")]
+    pub data: Option<PathBuf>,
+
+    /// Folder that the paths in --data are relative to [default: that of the CSV]
+    // Said twice: clap drops what `requires` where something given conflicts with it.
+    #[arg(long, value_name = "DIR", requires = "data", conflicts_with = "dataset")]
+    #[arg(value_hint = ValueHint::DirPath, help_heading = "Data")]
+    pub image_root: Option<PathBuf>,
+
+    /// Which way the scores of --data point: mos (higher is better) or dmos (lower is better)
+    #[arg(long, value_name = "WAY", default_value = "mos", value_parser = ["mos", "dmos"])]
+    #[arg(help_heading = "Data")]
+    pub direction: String,
+
+    /// Lowest and highest score of the scale of --data [default: those of the list]
+    #[arg(long, value_name = "NUMBER", num_args = 2, value_names = ["LOW", "HIGH"])]
+    #[arg(allow_negative_numbers = true, requires = "data", help_heading = "Data")]
+    pub range: Option<Vec<f64>>,
+
+    /// Leave out photos of the dataset that are not in its folder, and say so
+    #[arg(long, requires = "dataset", help_heading = "Data")]
+    pub partial: bool,
+
+    /// Weights to begin from: safetensors or .pth [default: as the recipe says]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Run")]
+    pub init: Option<PathBuf>,
+
+    /// Folder of the run: checkpoints, log, best weights
+    #[arg(short, long, value_name = "RUN", default_value = "run", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = "Run")]
+    pub out: PathBuf,
+
+    /// Go on from the last checkpoint in RUN
+    #[arg(long, help_heading = "Run")]
+    pub resume: bool,
+
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Run")]
+    pub seed: u64,
+
+    /// Steps between checkpoints; one is also written after every epoch
+    #[arg(long, value_name = "N", default_value = "200", help_heading = "Run")]
+    pub checkpoint_steps: u64,
+
+    /// Number of worker threads; 0 takes all cores
+    #[arg(short = 'j', long, value_name = "N", default_value = "0", value_parser = parse_threads)]
+    #[arg(allow_negative_numbers = true, help_heading = "Run")]
+    pub threads: usize,
+
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// Compare a model's scores with people's on a dataset
+///
+/// Prints the rank and linear correlations (SRCC, PLCC) with their 95 % intervals.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("subject").required(true).args(["model", "weights", "scores"]))]
+#[command(override_usage = EVALUATE_USAGE)]
+pub struct EvaluateArgs {
+    /// Model inside this binary
+    #[arg(short, long, value_name = "NAME", help_heading = "Model")]
+    pub model: Option<String>,
+
+    /// Model in a safetensors file with a biqa card
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Model")]
+    pub weights: Option<PathBuf>,
+
+    /// Anybody's numbers: a CSV with the columns path and score
+    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Model")]
+    pub scores: Option<PathBuf>,
+
+    /// Dataset to evaluate on, by its name
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub dataset: String,
+
+    /// Folder of the dataset
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Data")]
+    pub root: PathBuf,
+
+    /// List path,content,split that replaces the dataset's own contents and split
+    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Data")]
+    pub content: Option<PathBuf>,
+
+    /// Leave out photos of the dataset that are not in its folder, and say so
+    #[arg(long, help_heading = "Data")]
+    pub partial: bool,
+
+    /// Write every photo's path, prediction and label to this CSV
+    #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Part of the dataset: train, val, test or all
+    #[arg(long, value_name = "SPLIT", default_value = "test", help_heading = "Data")]
+    pub split: String,
+
+    /// Number of worker threads; 0 takes all cores
+    #[arg(short = 'j', long, value_name = "N", default_value = "0", value_parser = parse_threads)]
+    #[arg(allow_negative_numbers = true, help_heading = "Run")]
+    pub threads: usize,
+
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Shell to complete for
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command into DIR, which must exist
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+}
+
+fn parse_score(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(score) if (0.0..=100.0).contains(&score) => Ok(score),
+        _ => Err("a score goes from 0 to 100".to_owned()),
+    }
+}
+
+fn parse_top(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("expected a number of images, 1 or more".to_owned()),
+    }
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n <= 1024 => Ok(n),
+        _ => Err("expected a number of threads from 0 to 1024".to_owned()),
+    }
+}

@@ -1,0 +1,64 @@
+//! `biqa evaluate`: how well a model, or anybody's numbers, agree with people on a dataset.
+
+use anyhow::{Context, bail};
+use biqa::scorer::Scorer;
+use biqa_lab::datasets::{LoadOptions, load};
+use biqa_lab::evaluate::{Evaluation, Figure, evaluate, evaluate_scores, part};
+
+use crate::args::EvaluateArgs;
+use crate::exit::Exit;
+use crate::words::say;
+
+pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
+    let options = LoadOptions {
+        content: args.content.clone(),
+        allow_missing: if args.partial { usize::MAX } else { 0 },
+        ..LoadOptions::default()
+    };
+    let manifest = load(&args.dataset, &args.root, &options)?;
+    if !args.talk.quiet {
+        manifest.notes.iter().for_each(|note| say(note));
+    }
+    let rows = part(&manifest, &args.split)?;
+    let evaluation = match (&args.model, &args.weights, &args.scores) {
+        (None, None, Some(file)) => evaluate_scores(file, &manifest, &rows)?,
+        (model, weights, None) => {
+            let scorer = match (model, weights) {
+                (Some(name), None) => Scorer::named(name)?,
+                (None, Some(path)) => Scorer::open(path)?,
+                _ => bail!("nothing to evaluate: give one of --model, --weights and --scores"),
+            };
+            evaluate(&scorer, &manifest, &rows, args.threads, &mut |_| ())?
+        }
+        _ => bail!("give one of --model, --weights and --scores, not several"),
+    };
+    print(args, &evaluation);
+    if let Some(path) = &args.output {
+        write(path, &evaluation).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn print(args: &EvaluateArgs, e: &Evaluation) {
+    println!("{} {}: {} photos, {} contents", args.dataset, args.split, e.photos, e.contents);
+    println!("SRCC  {}", words(e.srcc));
+    println!("PLCC  {} (raw)", words(e.plcc));
+    println!("KRCC  {}", e.krcc.map_or("undefined".to_owned(), |v| format!("{v:.4}")));
+}
+
+fn words(figure: Figure) -> String {
+    match (figure.value, figure.interval) {
+        (Some(v), Some([low, high])) => format!("{v:.4}  95 % interval {low:.4} to {high:.4}"),
+        (Some(v), None) => format!("{v:.4}  (no interval)"),
+        (None, _) => "undefined: the predictions or the labels are all equal".to_owned(),
+    }
+}
+
+fn write(path: &std::path::Path, e: &Evaluation) -> anyhow::Result<()> {
+    let mut out = csv::Writer::from_path(path)?;
+    out.write_record(["path", "prediction", "label"])?;
+    for (path, prediction, label) in &e.predictions {
+        out.write_record([path.as_str(), &prediction.to_string(), &label.to_string()])?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,117 @@
+//! `biqa models`: the registry as a table, or one model's card.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use anyhow::anyhow;
+use biqa::models::{Entry, entry, registry};
+use biqa::scorer::Scorer;
+use biqa::weights::{Interval, ModelCard};
+use serde_json::{Value, json};
+
+use crate::args::ModelsArgs;
+use crate::exit::Exit;
+
+pub fn run(args: &ModelsArgs) -> anyhow::Result<Exit> {
+    let out = &mut io::stdout().lock();
+    match (&args.weights, &args.name) {
+        (Some(path), _) => {
+            // The library's errors name their cause themselves, so the chain is not walked.
+            let scorer = Scorer::open(path).map_err(|error| anyhow!("{error}"))?;
+            card(out, scorer.card(), args.json)?;
+        }
+        (None, Some(name)) => {
+            let entry = entry(name).map_err(|error| anyhow!("{error}"))?;
+            one(out, entry, args.json)?;
+        }
+        (None, None) if args.json => lines(out, registry().iter().map(entry_json))?,
+        (None, None) => table(out, args.papers)?,
+    }
+    out.flush()?;
+    Ok(Exit::Fine)
+}
+
+fn table(out: &mut impl Write, papers: bool) -> anyhow::Result<()> {
+    let width = registry().iter().map(|entry| entry.name.len()).max().unwrap_or(0);
+    for entry in registry() {
+        let inside = if entry.builtin { "  (weights inside this binary)" } else { "" };
+        writeln!(out, "{:width$}  {}{inside}", entry.name, entry.title)?;
+        if papers {
+            writeln!(out, "{:width$}  {}", "", entry.paper)?;
+        }
+    }
+    Ok(())
+}
+
+/// A model with weights is its card; one without is a network of a paper.
+fn one(out: &mut impl Write, entry: &Entry, as_json: bool) -> anyhow::Result<()> {
+    if entry.builtin {
+        let scorer = Scorer::named(entry.name).map_err(|error| anyhow!("{error}"))?;
+        return card(out, scorer.card(), as_json);
+    }
+    if as_json {
+        return lines(out, [entry_json(entry)]);
+    }
+    writeln!(out, "{}: {}", entry.name, entry.title)?;
+    writeln!(out, "{}", entry.paper)?;
+    let why = if entry.scores {
+        "No weights inside this binary: train it (biqa train), or give --weights FILE."
+    } else {
+        "A part of other models: it gives no score by itself."
+    };
+    writeln!(out, "{why}")?;
+    Ok(())
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    let Entry { name, title, paper, builtin, scores, .. } = entry;
+    json!({
+        "name": name, "title": title, "paper": paper, "builtin": builtin, "scores": scores
+    })
+}
+
+fn lines(out: &mut impl Write, values: impl IntoIterator<Item = Value>) -> anyhow::Result<()> {
+    for value in values {
+        writeln!(out, "{value}")?;
+    }
+    Ok(())
+}
+
+fn card(out: &mut impl Write, card: &ModelCard, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        serde_json::to_writer_pretty(&mut *out, card)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    field(out, "name", format_args!("{} {}", card.name, card.version))?;
+    field(out, "method", &card.method)?;
+    field(out, "view", card.view.label())?;
+    field(out, "weights", format_args!("sha256 {}", card.weights_digest))?;
+    let data = &card.data;
+    let counts = format_args!("{} photos, chosen on {}", data.train, data.val);
+    field(out, "trained on", format_args!("{} ({}): {counts}", data.dataset, data.split))?;
+    field(out, "started from", &data.init)?;
+    field(out, "seed", card.seed)?;
+    field(out, "recipe", format_args!("sha256 {}", card.recipe_digest))?;
+    for metrics in &card.metrics {
+        let (srcc, plcc) = (interval(metrics.srcc), interval(metrics.plcc));
+        field(out, "measured", format_args!("{}: SRCC {srcc}, PLCC {plcc}", metrics.on))?;
+    }
+    for (score, looks) in &card.anchors {
+        field(out, "scale", format_args!("{score} {looks}"))?;
+    }
+    field(out, "licence", &card.licence)?;
+    field(out, "data terms", &card.data_terms)?;
+    for failure in &card.known_failures {
+        field(out, "fails on", failure)?;
+    }
+    Ok(())
+}
+
+fn field(out: &mut impl Write, name: &str, value: impl Display) -> io::Result<()> {
+    writeln!(out, "{name:12}  {value}")
+}
+
+fn interval(figure: Interval) -> String {
+    format!("{:.3} ({:.3} to {:.3})", figure.value, figure.low, figure.high)
+}

@@ -1,0 +1,92 @@
+//! `biqa train`: arguments to a job of `biqa-lab`, its progress to the terminal.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use biqa_lab::datasets::Direction;
+use biqa_lab::train::job::{DataSource, Job, train};
+use biqa_lab::train::{Progress, StepReport};
+
+use crate::args::TrainArgs;
+use crate::exit::Exit;
+use crate::words::say;
+
+pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
+    let job = Job {
+        recipe: args.recipe.clone(),
+        source: source(args)?,
+        init: args.init.clone(),
+        out: args.out.clone(),
+        resume: args.resume,
+        seed: args.seed,
+        threads: args.threads,
+        checkpoint_steps: args.checkpoint_steps,
+    };
+    let mut talk = Talk { quiet: args.talk.quiet, last: None, start: None };
+    let made = train(&job, &mut talk).context("training failed")?;
+    let best = made.outcome.history.iter().map(|v| v.srcc).fold(f64::NEG_INFINITY, f64::max);
+    talk.note(&format!(
+        "done: best val SRCC {best:.4}; score with: biqa score --weights {} PHOTOS",
+        made.weights.display()
+    ));
+    Ok(Exit::Fine)
+}
+
+fn source(args: &TrainArgs) -> anyhow::Result<DataSource> {
+    match (&args.data, &args.dataset, &args.root) {
+        (Some(csv), _, _) => Ok(DataSource::Labels {
+            csv: csv.clone(),
+            images: args.image_root.clone().unwrap_or_else(|| folder_of(csv)),
+            direction: if args.direction == "dmos" { Direction::Dmos } else { Direction::Mos },
+            range: match args.range.as_deref() {
+                Some(&[low, high]) if low < high => Some([low, high]),
+                Some(found) => bail!("--range needs a lower and a higher number, found {found:?}"),
+                None => None,
+            },
+        }),
+        (None, Some(name), Some(root)) => Ok(DataSource::Dataset {
+            name: name.clone(),
+            root: root.clone(),
+            partial: args.partial,
+        }),
+        _ => bail!("nothing to train on: give --dataset NAME --root DIR, or --data labels.csv"),
+    }
+}
+
+/// Images stand beside their labels unless `--image-root` says otherwise.
+fn folder_of(csv: &std::path::Path) -> PathBuf {
+    csv.parent().map(PathBuf::from).unwrap_or_default()
+}
+
+/// Progress as lines on stderr, one every few seconds.
+struct Talk {
+    quiet: bool,
+    last: Option<Instant>,
+    start: Option<(Instant, u64)>,
+}
+
+impl Progress for Talk {
+    fn step(&mut self, step: &StepReport) {
+        let now = Instant::now();
+        let (start, first) = *self.start.get_or_insert((now, step.step));
+        let due = self.last.is_none_or(|last| now.duration_since(last).as_secs() >= 5);
+        if !due && step.step < step.steps {
+            return;
+        }
+        self.last = Some(now);
+        let per_second = (step.step - first) as f64 / now.duration_since(start).as_secs_f64();
+        let left = (step.steps - step.step) as f64 / per_second;
+        let left = if left.is_finite() { format!(", {left:.0} s left") } else { String::new() };
+        self.note(&format!(
+            "step {} of {}: loss {:.4}, learning rate {:.1e}{left}",
+            step.step, step.steps, step.loss, step.lr
+        ));
+    }
+
+    fn note(&mut self, text: &str) {
+        if !self.quiet {
+            say(text);
+        }
+    }
+}

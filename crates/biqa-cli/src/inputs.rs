@@ -1,0 +1,263 @@
+//! What the user named, as one stream of places in the input order.
+//!
+//! Who calls: `feed`, and `progress` for a count beforehand. A name that exists is itself, whatever
+//! it looks like; then `@LIST` is a list of paths and a pattern is expanded. Nothing is collected:
+//! lists are read and folders walked while the images are scored.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use anyhow::{Context, bail};
+
+use crate::glob::{Glob, is_pattern};
+use crate::walk::{Item, Walk};
+use crate::words::{count, path_text, printable, shown};
+
+/// The places to be scored, in order.
+pub struct Inputs {
+    sources: vec::IntoIter<Source>,
+    /// The pattern or list that is being read.
+    open: Option<Source>,
+    /// The folder, named by it or by the command line, that is being walked.
+    walk: Option<Walk>,
+    others: u64,
+    nothing: Vec<String>,
+}
+
+/// One name of the command line.
+enum Source {
+    /// A file, a folder or nothing at all: looked at when its turn comes.
+    Path(PathBuf),
+    Glob(Glob),
+    List(List),
+}
+
+impl Inputs {
+    /// Opens what must be there before any work: the lists.
+    pub fn open(names: &[OsString]) -> anyhow::Result<Self> {
+        let standard = names.iter().filter(|name| *name == "-").count();
+        if standard > 1 {
+            bail!("`-` (paths from standard input) stands {standard} times; it can be read once");
+        }
+        let sources = names.iter().map(source).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self::of(sources))
+    }
+
+    /// The same stream once more, for counting; `None` where reading would use something up.
+    pub fn reopen(names: &[OsString]) -> Option<Self> {
+        let again = |name: &OsString| match list_path(name) {
+            Some(path) => fs::metadata(path).is_ok_and(|found| found.is_file()),
+            None => name != "-",
+        };
+        names.iter().all(again).then(|| Self::open(names).ok()).flatten()
+    }
+
+    fn of(sources: Vec<Source>) -> Self {
+        let sources = sources.into_iter();
+        Self { sources, open: None, walk: None, others: 0, nothing: Vec::new() }
+    }
+
+    /// Files seen in folders whose suffix is no image format's.
+    pub fn others(&self) -> u64 {
+        self.others
+    }
+
+    /// A sentence for each folder and list that had nothing for us.
+    pub fn nothing_found(&self) -> &[String] {
+        &self.nothing
+    }
+
+    /// The next name of the list or pattern that is open, or of the command line.
+    fn next_name(&mut self) -> Option<Item> {
+        loop {
+            let item = match &mut self.open {
+                Some(Source::Glob(glob)) => glob.next(),
+                Some(Source::List(list)) => next_in_list(list, &mut self.nothing),
+                Some(Source::Path(_)) | None => None,
+            };
+            if item.is_some() {
+                return item;
+            }
+            self.open = None;
+            match self.sources.next()? {
+                Source::Path(path) => return Some(Item::File(path)),
+                source => self.open = Some(source),
+            }
+        }
+    }
+
+    fn next_in_walk(&mut self) -> Option<Item> {
+        let walk = self.walk.as_mut()?;
+        let item = walk.next();
+        if item.is_none() {
+            self.others += walk.others();
+            if walk.images() == 0 {
+                let there = count(walk.others(), "other file");
+                let folder = shown(walk.root());
+                self.nothing.push(format!("no images found in {folder}: {there} there"));
+            }
+            self.walk = None;
+        }
+        item
+    }
+}
+
+impl Iterator for Inputs {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.next_in_walk() {
+                return Some(item);
+            }
+            match self.next_name()? {
+                // A folder opens into its images; anything else is taken as it is.
+                Item::File(path) if path.is_dir() => self.walk = Some(Walk::new(path)),
+                item => return Some(item),
+            }
+        }
+    }
+}
+
+/// A list names files and folders; patterns in it are names, so that any file can be listed.
+fn next_in_list(list: &mut List, nothing: &mut Vec<String>) -> Option<Item> {
+    match list.next_path() {
+        Ok(Some(path)) => Some(Item::File(path)),
+        Ok(None) => {
+            if list.paths == 0 {
+                nothing.push(format!("{} has no paths", printable(&list.name)));
+            }
+            None
+        }
+        Err(error) => {
+            // What follows in the list is lost; its row says so, and the list ends.
+            list.reader = Box::new(io::empty());
+            Some(Item::Trouble(PathBuf::from(&list.name), error))
+        }
+    }
+}
+
+fn source(name: &OsString) -> anyhow::Result<Source> {
+    if name == "-" {
+        return Ok(Source::List(List::new(
+            "standard input".to_owned(),
+            Box::new(BufReader::new(io::stdin())),
+        )));
+    }
+    if let Some(path) = list_path(name) {
+        let file =
+            File::open(&path).with_context(|| format!("cannot read the list {}", shown(&path)))?;
+        return Ok(Source::List(List::new(path_text(&path), Box::new(BufReader::new(file)))));
+    }
+    let path = PathBuf::from(name);
+    if !is_pattern(name) || path.symlink_metadata().is_ok() {
+        return Ok(Source::Path(path));
+    }
+    let mut found = Glob::new(&path).peekable();
+    match found.peek() {
+        Some(_) => Ok(Source::Glob(Glob::new(&path))),
+        // As in a shell, a pattern without a match stays a name; its row says that it is not there.
+        None => Ok(Source::Path(path)),
+    }
+}
+
+/// The file behind `@FILE`, unless something is literally called that.
+fn list_path(name: &OsString) -> Option<PathBuf> {
+    let literal = Path::new(name).symlink_metadata().is_ok();
+    let text = if literal { None } else { strip_at(name) };
+    text.map(PathBuf::from)
+}
+
+#[cfg(unix)]
+fn strip_at(name: &OsString) -> Option<OsString> {
+    use std::os::unix::ffi::OsStrExt;
+    name.as_bytes().strip_prefix(b"@").map(|rest| path_of(rest).into_os_string())
+}
+
+#[cfg(not(unix))]
+fn strip_at(name: &OsString) -> Option<OsString> {
+    name.to_str()?.strip_prefix('@').map(OsString::from)
+}
+
+/// Paths, one a line.
+struct List {
+    name: String,
+    reader: Box<dyn BufRead + Send>,
+    lines: u64,
+    paths: u64,
+}
+
+impl List {
+    fn new(name: String, reader: Box<dyn BufRead + Send>) -> Self {
+        Self { name, reader, lines: 0, paths: 0 }
+    }
+
+    /// The next path; blank lines, a byte order mark and the CR of Windows are no part of one.
+    fn next_path(&mut self) -> io::Result<Option<PathBuf>> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if self.reader.read_until(b'\n', &mut line)? == 0 {
+                return Ok(None);
+            }
+            self.lines += 1;
+            let mut text = line.strip_suffix(b"\n").unwrap_or(&line);
+            text = text.strip_suffix(b"\r").unwrap_or(text);
+            if self.lines == 1 {
+                text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+            }
+            if !text.trim_ascii().is_empty() {
+                self.paths += 1;
+                return Ok(Some(path_of(text)));
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths_in(text: &[u8]) -> Vec<String> {
+        let list = List::new("list".to_owned(), Box::new(io::Cursor::new(text.to_owned())));
+        Inputs::of(vec![Source::List(list)])
+            .map(|item| match item {
+                Item::File(path) | Item::Trouble(path, _) => path_text(&path),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_list_from_windows_reads_as_one_from_unix() {
+        let expected = ["no/a.png", "no/b c.png"];
+        assert_eq!(paths_in(b"no/a.png\nno/b c.png\n"), expected);
+        assert_eq!(paths_in(b"\xef\xbb\xbfno/a.png\r\n\r\n  \r\nno/b c.png"), expected);
+    }
+
+    #[test]
+    fn a_line_of_a_list_is_no_pattern_and_no_list() {
+        assert_eq!(paths_in(b"no/*.png\n@no\n"), ["no/*.png", "@no"]);
+    }
+
+    #[test]
+    fn an_empty_list_says_so() {
+        let list = List::new("list".to_owned(), Box::new(io::Cursor::new(Vec::new())));
+        let mut inputs = Inputs::of(vec![Source::List(list)]);
+        assert!(inputs.next().is_none());
+        assert_eq!(inputs.nothing_found(), ["list has no paths"]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The command `biqa`: arguments in, calls, words out; no logic of its own.
+//!
+//! `args` declares every command and flag. One `cmd_*` file runs each command and returns an
+//! [`exit::Exit`]. Errors come up here as one chain and are printed on one line.
+
+mod args;
+mod choose;
+mod cmd_docs;
+mod cmd_evaluate;
+mod cmd_models;
+mod cmd_score;
+mod cmd_train;
+mod exit;
+mod feed;
+mod glob;
+mod inputs;
+mod output;
+mod progress;
+mod shard;
+mod summary;
+mod walk;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let exit = match run(Cli::parse()) {
+        Ok(exit) => exit,
+        // Whoever read our output has seen enough: `biqa score DIR | head` is no failure.
+        Err(error) if exit::is_broken_pipe(&error) => Exit::Fine,
+        Err(error) => {
+            words::say(&format!("error: {error:#}"));
+            Exit::Refused
+        }
+    };
+    exit.into()
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Score(args) => cmd_score::run(&args),
+        Command::Models(args) => cmd_models::run(&args),
+        Command::Train(args) => cmd_train::run(&args),
+        Command::Evaluate(args) => cmd_evaluate::run(&args),
+        Command::Completions(args) => cmd_docs::completions(&args),
+        Command::Man(args) => cmd_docs::man(&args),
+    }
+}

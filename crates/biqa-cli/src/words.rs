@@ -1,0 +1,73 @@
+//! Small words: how a path is written in a row, how a line is said on stderr.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Says one line on stderr. A closed stderr is nobody's failure, so it is not looked at.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The path as the scorer writes it into a row: bytes that are not UTF-8 stand as `\xNN`.
+pub fn path_text(path: &Path) -> String {
+    biqa::scorer::printable(path).0
+}
+
+/// The text without anything that could move a terminal's cursor or turn its writing direction.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            push_hex(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A path for a sentence on stderr.
+pub fn shown(path: &Path) -> String {
+    printable(&path_text(path))
+}
+
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        write!(text, "\\x{byte:02x}").expect("writing to a string cannot fail");
+    }
+}
+
+/// `1 image`, `2 images`.
+pub fn count(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// The first 12 digits of a digest: enough to tell models apart by eye.
+pub fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_sent() {
+        assert_eq!(printable("a\x1b[2Jb\u{202e}"), "a\\x1b[2Jb\\xe2\\x80\\xae");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn odd_bytes_of_a_path_stand_in_hex() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        assert_eq!(path_text(Path::new(OsStr::from_bytes(b"a\xffb"))), "a\\xffb");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(count(1, "image"), "1 image");
+        assert_eq!(count(0, "image"), "0 images");
+    }
+}

@@ -1,0 +1,119 @@
+//! Help, completions and man pages: their texts are promises, kept by snapshots.
+
+mod common;
+
+use common::Place;
+use insta::assert_snapshot;
+
+fn help(args: &[&str]) -> String {
+    Place::new().biqa(args).ends(0).stdout
+}
+
+#[test]
+fn the_short_help_of_biqa() {
+    assert_snapshot!(help(&["-h"]));
+}
+
+#[test]
+fn the_long_help_of_biqa() {
+    assert_snapshot!(help(&["--help"]));
+}
+
+#[test]
+fn the_short_help_of_score_fits_a_screen() {
+    let text = help(&["score", "-h"]);
+    assert!(text.lines().count() <= 50, "{} lines", text.lines().count());
+    assert_snapshot!(text);
+}
+
+#[test]
+fn the_long_help_of_score() {
+    assert_snapshot!(help(&["score", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_models() {
+    assert_snapshot!(help(&["models", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_train() {
+    assert_snapshot!(help(&["train", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_evaluate() {
+    assert_snapshot!(help(&["evaluate", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_completions() {
+    assert_snapshot!(help(&["completions", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_man() {
+    assert_snapshot!(help(&["man", "--help"]));
+}
+
+#[test]
+fn no_line_of_help_is_wider_than_80_columns() {
+    for command in ["score", "models", "train", "evaluate", "completions", "man"] {
+        for flag in ["-h", "--help"] {
+            for line in help(&[command, flag]).lines() {
+                assert!(line.chars().count() <= 80, "{command} {flag}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_shell_gets_completions_that_know_the_flags() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = help(&["completions", shell]);
+        for flag in ["fail-under", "image-root", "papers"] {
+            assert!(script.contains(flag), "{shell} does not know --{flag}");
+        }
+    }
+}
+
+#[test]
+fn the_man_page_names_every_command() {
+    let page = help(&["man"]);
+    for command in ["score", "models", "train", "evaluate", "completions"] {
+        assert!(page.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn a_folder_gets_a_man_page_for_each_command() {
+    let place = Place::new();
+    place.biqa(&["man", "--out", "."]).ends(0);
+    assert!(place.read("biqa.1").contains("biqa"));
+    assert!(place.read("biqa-score.1").contains("fail\\-under"));
+    assert!(place.exists("biqa-train.1"));
+}
+
+#[test]
+fn without_a_command_the_help_is_shown_and_nothing_is_done() {
+    let run = Place::new().biqa(&[]).ends(2);
+    assert!(run.stderr.contains("Usage: biqa <COMMAND>"));
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn models_are_listed_and_have_cards() {
+    let place = Place::new();
+    assert!(place.biqa(&["models"]).ends(0).stdout.contains("lite"));
+    assert!(place.biqa(&["models", "--papers"]).ends(0).stdout.contains("lite"));
+    let card = place.biqa(&["models", "lite"]).ends(0).stdout;
+    assert!(card.starts_with("name          lite "), "{card}");
+    let json = place.biqa(&["models", "lite", "--json"]).ends(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["name"], "lite");
+    assert_eq!(json["weights_digest"].as_str().map(str::len), Some(64));
+    for line in place.biqa(&["models", "--json"]).ends(0).stdout.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert!(entry["name"].is_string());
+    }
+}
