@@ -317,6 +317,10 @@ pub struct EvaluateArgs {
     #[arg(long, help_heading = "Data")]
     pub partial: bool,
 
+    /// Instead of correlations: what degrading and resizing N photos of the part does to scores
+    #[arg(long, value_name = "N", conflicts_with = "scores", help_heading = "Output")]
+    pub ladders: Option<usize>,
+
     /// Write every photo's path, prediction and label to this CSV
     #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]

@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use biqa::scorer::Scorer;
 use biqa_lab::datasets::{LoadOptions, load};
 use biqa_lab::evaluate::{Evaluation, Figure, evaluate, evaluate_scores, part};
+use biqa_lab::sanity::{Sanity, measure};
 
 use crate::args::EvaluateArgs;
 use crate::exit::Exit;
@@ -28,6 +29,11 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
                 (None, Some(path)) => Scorer::open(path)?,
                 _ => bail!("nothing to evaluate: give one of --model, --weights and --scores"),
             };
+            if let Some(count) = args.ladders {
+                let sanity = measure(&scorer, &manifest, &rows, count, args.threads);
+                print_ladders(&sanity.map_err(anyhow::Error::msg)?);
+                return Ok(Exit::Fine);
+            }
             evaluate(&scorer, &manifest, &rows, args.threads, &mut |_| ())?
         }
         _ => bail!("give one of --model, --weights and --scores, not several"),
@@ -44,6 +50,28 @@ fn print(args: &EvaluateArgs, e: &Evaluation) {
     println!("SRCC  {}", words(e.srcc));
     println!("PLCC  {} (raw)", words(e.plcc));
     println!("KRCC  {}", e.krcc.map_or("undefined".to_owned(), |v| format!("{v:.4}")));
+}
+
+fn print_ladders(s: &Sanity) {
+    println!(
+        "share of {} photos whose score falls at each step, and median score at level 1..5",
+        s.photos
+    );
+    for l in &s.ladders {
+        let falls: Vec<String> = l.falls.iter().map(|f| format!("{:4.0}", 100.0 * f)).collect();
+        let medians: Vec<String> = l.medians.iter().map(|m| format!("{m:5.1}")).collect();
+        println!("{:14} {} %   {}", l.op, falls.join(" "), medians.join(" "));
+    }
+    println!("(the blur's level 1 is the identity: its first step is left out below)");
+    println!(
+        "all steps {:.1} %, between levels {:.1} %",
+        100.0 * s.falling(),
+        100.0 * s.falling_between_levels()
+    );
+    println!("median change at half size {:.2} points, at double size {:.2}", s.half, s.double);
+    for (what, score) in &s.others {
+        println!("{what:22} {score:5.1}");
+    }
 }
 
 fn words(figure: Figure) -> String {

@@ -133,7 +133,10 @@ pub fn evaluate_scores(
     let headers = reader.headers().map_err(|e| bad(e.to_string()))?.clone();
     let column = |name: &str| {
         headers.iter().position(|h| h.trim() == name).ok_or_else(|| {
-            bad(format!("no column {name:?}; found {}", headers.iter().collect::<Vec<_>>().join(", ")))
+            bad(format!(
+                "no column {name:?}; found {}",
+                headers.iter().collect::<Vec<_>>().join(", ")
+            ))
         })
     };
     let (path, score) = (column("path")?, column("score")?);
@@ -141,9 +144,12 @@ pub fn evaluate_scores(
     for (i, record) in reader.records().enumerate() {
         let record = record.map_err(|e| bad(e.to_string()))?;
         let text = record.get(score).unwrap_or_default();
-        let value: f64 = text.trim().parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(
-            || bad(format!("row {}: score {text:?} is no finite number", i + 2)),
-        )?;
+        let value: f64 = text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|v: &f64| v.is_finite())
+            .ok_or_else(|| bad(format!("row {}: score {text:?} is no finite number", i + 2)))?;
         let name = record.get(path).unwrap_or_default().replace('\\', "/");
         if scores.insert(name.clone(), value).is_some() {
             return Err(bad(format!("row {}: {name} stands there twice", i + 2)));
@@ -162,8 +168,7 @@ fn compare(
     rows: &[usize],
     predictions: &[f64],
 ) -> Result<Evaluation, EvaluateError> {
-    let labels: Vec<f64> =
-        rows.iter().map(|&i| manifest.quality(manifest.rows[i].score)).collect();
+    let labels: Vec<f64> = rows.iter().map(|&i| manifest.quality(manifest.rows[i].score)).collect();
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     let groups: Vec<usize> = rows
         .iter()
@@ -175,9 +180,8 @@ fn compare(
     let contents = numbers.len();
     let draws = stats::boot_indices(0, RESAMPLES, contents);
     let figure = |statistic| -> Result<Figure, StatsError> {
-        let boot = stats::bootstrap_clustered(
-            predictions, &labels, &groups, &draws, statistic, LEVEL,
-        )?;
+        let boot =
+            stats::bootstrap_clustered(predictions, &labels, &groups, &draws, statistic, LEVEL)?;
         let enough = boot.undefined * 20 <= RESAMPLES;
         Ok(Figure { value: boot.estimate, interval: boot.percentile.filter(|_| enough) })
     };

@@ -6,5 +6,6 @@ pub mod datasets;
 pub mod degrade;
 pub mod evaluate;
 pub mod losses;
+pub mod sanity;
 pub mod stats;
 pub mod train;

@@ -49,7 +49,8 @@ fn loss(case: &Case) -> Result<Tensors, GoldenError> {
     let inputs = case.inputs()?;
     let input = inputs.get("prediction")?;
     let prediction = flat(input, &device).require_grad();
-    let loss = smooth_l1(prediction.clone(), flat(inputs.get("label")?, &device), case.number("beta")?);
+    let loss =
+        smooth_l1(prediction.clone(), flat(inputs.get("label")?, &device), case.number("beta")?);
     let grads = loss.backward();
     let grad = prediction.grad(&grads).ok_or_else(|| GoldenError::Code("no gradient".into()))?;
     Ok(Tensors(BTreeMap::from([
@@ -61,7 +62,9 @@ fn loss(case: &Case) -> Result<Tensors, GoldenError> {
 fn config(case: &Case) -> Result<AdamWConfig, GoldenError> {
     let mut config = case.config.clone();
     if let Some(map) = config.as_object_mut() {
-        map.retain(|key, _| ["betas", "eps", "weight_decay", "clip_grad_norm"].contains(&key.as_str()));
+        map.retain(|key, _| {
+            ["betas", "eps", "weight_decay", "clip_grad_norm"].contains(&key.as_str())
+        });
     }
     serde_json::from_value(config).map_err(|e| GoldenError::Code(e.to_string()))
 }
@@ -166,9 +169,8 @@ fn linear_problem(case: &Case) -> Result<Tensors, GoldenError> {
         let prediction = x.clone().matmul(w.clone().reshape([-1, 1])).reshape([n]) + b.clone();
         let loss = smooth_l1(prediction, target.clone(), 1.0);
         let grads = loss.backward();
-        let grad = |v: &Tensor<1>| {
-            v.grad(&grads).ok_or_else(|| GoldenError::Code("no gradient".into()))
-        };
+        let grad =
+            |v: &Tensor<1>| v.grad(&grads).ok_or_else(|| GoldenError::Code("no gradient".into()));
         trace.loss.push(f64::from(loss.into_scalar::<f32>()));
         values = trace.step(&mut optim, values, [grad(&w)?, grad(&b)?], lr);
     }
@@ -182,8 +184,6 @@ fn flat(t: &Golden, device: &Device) -> Tensor<1> {
 }
 
 fn shaped(parts: &[Tensor<1>], shape: &[usize]) -> Golden {
-    let data = parts.iter().flat_map(|t| {
-        biqa::weights::host(t).into_iter().map(f64::from)
-    });
+    let data = parts.iter().flat_map(|t| biqa::weights::host(t).into_iter().map(f64::from));
     Golden { shape: shape.to_vec(), data: Data::F64(data.collect()) }
 }

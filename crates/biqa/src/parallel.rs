@@ -28,12 +28,7 @@ pub fn ordered<I: Send, O: Send>(
     let threads = if threads == 0 { cores() } else { threads };
     let queue = Queue {
         inputs: Mutex::new(inputs.enumerate().fuse()),
-        state: Mutex::new(State {
-            ready: BTreeMap::new(),
-            next: 0,
-            running: threads,
-            stop: false,
-        }),
+        state: Mutex::new(State { ready: BTreeMap::new(), next: 0, running: threads, stop: false }),
         changed: Condvar::new(),
         window: threads * WINDOW_PER_THREAD,
     };
@@ -167,10 +162,15 @@ mod tests {
     #[test]
     fn a_sink_that_has_enough_ends_the_run() {
         let mut count = 0;
-        ordered(3, 0.., |_, x: u64| x, |_, _| {
-            count += 1;
-            count < 10
-        });
+        ordered(
+            3,
+            0..,
+            |_, x: u64| x,
+            |_, _| {
+                count += 1;
+                count < 10
+            },
+        );
         assert_eq!(count, 10);
     }
 }

@@ -164,11 +164,7 @@ impl Scorer {
         record
     }
 
-    fn try_score(
-        &self,
-        path: &Path,
-        options: &LoadOptions,
-    ) -> Result<(Picture, Score), Failure> {
+    fn try_score(&self, path: &Path, options: &LoadOptions) -> Result<(Picture, Score), Failure> {
         let picture = self.load(path, options)?;
         let score = self.score(&picture.rgb).map_err(|e| Failure {
             kind: "View".to_owned(),

@@ -38,7 +38,8 @@ pub enum Policy {
         /// The least short side, in pixels.
         smallest: u32,
     },
-    /// Evenly spaced square crops that reach every edge, after the short side was brought to
+    /// Evenly spaced square crops that reach every edge (of every window of a picture longer than
+    /// 3:1), after the short side was brought to
     /// `short_side` where that is given. A picture with a side below the crop is enlarged to fit.
     Grid {
         /// Short side before the crops, in pixels.
@@ -56,6 +57,10 @@ pub enum Policy {
 const LONGEST: u32 = 3;
 /// Windows of a longer picture at most.
 const MOST_WINDOWS: u32 = 8;
+/// A card can't ask for more than this many sizes, pixels along a side, or crops of a grid.
+const MOST_SIZES: usize = 8;
+const LARGEST_SIDE: u32 = 4096;
+const MOST_CROPS: u32 = 1024;
 
 /// What a view cut out of a picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,9 +75,14 @@ pub struct Cut {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {
-    /// The view itself makes no sense.
-    #[error("the view is no view: {0}")]
-    Policy(String),
+    /// A number of the view itself is out of its range.
+    #[error("the view's `{field}` is out of range: {expected}")]
+    Field {
+        /// The card's key.
+        field: &'static str,
+        /// What it may be.
+        expected: &'static str,
+    },
     /// A picture could not be brought to the size that the view asks for.
     #[error(transparent)]
     Resize(#[from] ResizeError),
@@ -89,23 +99,31 @@ impl View {
 
     /// What is wrong with the view, if anything.
     pub fn check(&self) -> Result<(), ViewError> {
-        let bad = |text: &str| Err(ViewError::Policy(text.to_owned()));
+        let bad = |field, expected| Err(ViewError::Field { field, expected });
+        let side = |n: u32| (1..=LARGEST_SIDE).contains(&n);
         match &self.policy {
             Policy::Whole { sizes, smallest } => {
-                if sizes.is_empty() || sizes.contains(&0) || *smallest == 0 {
-                    return bad("`sizes` needs short sides of 1 or more, `smallest` 1 or more");
+                if sizes.is_empty() || sizes.len() > MOST_SIZES || !sizes.iter().all(|&s| side(s)) {
+                    return bad("sizes", "1 to 8 short sides of 1 to 4096 pixels");
+                }
+                if !side(*smallest) {
+                    return bad("smallest", "1 to 4096 pixels");
                 }
             }
             Policy::Grid { crop, columns, rows, short_side } => {
-                if *crop == 0 || *columns == 0 || *rows == 0 || *short_side == Some(0) {
-                    return bad("`crop`, `columns`, `rows` and `short_side` must be 1 or more");
+                if !side(*crop) || !short_side.is_none_or(side) {
+                    return bad("crop and short_side", "1 to 4096 pixels");
+                }
+                if *columns == 0 || *rows == 0 || columns.saturating_mul(*rows) > MOST_CROPS {
+                    return bad("columns and rows", "1 or more each, together at most 1024 crops");
                 }
             }
         }
-        if self.std.iter().any(|&s| !s.is_finite() || s <= 0.0)
-            || self.mean.iter().any(|m| !m.is_finite())
-        {
-            return bad("`mean` must be finite and `std` above 0");
+        if !self.std.iter().all(|&s| s.is_finite() && s > 0.0) {
+            return bad("std", "finite and above 0");
+        }
+        if !self.mean.iter().all(|m| m.is_finite()) {
+            return bad("mean", "finite");
         }
         Ok(())
     }
@@ -138,7 +156,12 @@ impl View {
                     .collect::<Result<_, _>>()?
             }
             Policy::Grid { short_side, crop, columns, rows } => {
-                vec![self.grid(picture, *short_side, *crop, [*columns, *rows], &mut notes)?]
+                let mut crops = Vec::new();
+                for window in windows(picture, &mut notes)? {
+                    let grid = [*columns, *rows];
+                    crops.extend(self.grid(&window, *short_side, *crop, grid, &mut notes)?);
+                }
+                vec![crops]
             }
         };
         Ok(Cut { sizes, notes })
@@ -162,16 +185,16 @@ impl View {
     ) -> Result<Vec<Rgb8>, ViewError> {
         let (width, height) = (picture.width(), picture.height());
         let wanted = short.unwrap_or(width.min(height)).max(side);
-        if width.min(height) < side {
-            notes.push(format!("small: enlarged {} to {side} pixels", width.min(height)));
+        let note = format!("small: enlarged {} to {side} pixels", width.min(height));
+        if width.min(height) < side && !notes.contains(&note) {
+            notes.push(note);
         }
         let (w, h) = short_side(width, height, wanted);
         let picture = resize(picture, w, h, self.filter)?;
         let mut crops = Vec::with_capacity((columns * rows) as usize);
         for row in 0..rows {
             for column in 0..columns {
-                let (left, top) =
-                    (spaced(w - side, column, columns), spaced(h - side, row, rows));
+                let (left, top) = (spaced(w - side, column, columns), spaced(h - side, row, rows));
                 crops.push(crop(&picture, left, top, side, side)?);
             }
         }
@@ -310,6 +333,14 @@ mod tests {
         assert_eq!(crops[2].pixel(9, 0), source.pixel(24, 0));
         assert_eq!(crops[3].pixel(0, 9), source.pixel(0, 16));
         assert_eq!(crops[5].pixel(9, 9), source.pixel(24, 16));
+    }
+
+    #[test]
+    fn a_grid_of_a_very_long_picture_stays_small() {
+        let policy = Policy::Grid { short_side: None, crop: 10, columns: 2, rows: 1 };
+        let cut = view(policy).apply(&picture(60_000, 1)).expect("a view");
+        assert_eq!(cut.sizes[0].len(), 16);
+        assert_eq!(cut.notes.len(), 2);
     }
 
     #[test]

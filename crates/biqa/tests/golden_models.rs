@@ -44,8 +44,17 @@ const NOT_BUILT: [(&str, u32); 30] = [
 ];
 /// More of the same, whose prefix is another issue's.
 const PREFIXES: [&str; 11] = [
-    "mobilenet_v2-", "vit-", "resnet50-", "crossvit-", "llama-", "deiqt-", "csiqa-", "csfiqa-",
-    "lmliqa-", "glintiqa-", "qpt-",
+    "mobilenet_v2-",
+    "vit-",
+    "resnet50-",
+    "crossvit-",
+    "llama-",
+    "deiqt-",
+    "csiqa-",
+    "csfiqa-",
+    "lmliqa-",
+    "glintiqa-",
+    "qpt-",
 ];
 
 #[test]
@@ -97,8 +106,7 @@ fn vit(case: &Case) -> Result<(), GoldenError> {
     if let Some(map) = config.as_object_mut() {
         map.retain(|key, _| !key.starts_with("slice_"));
     }
-    let net = models::vit(&config, &device)
-        .map_err(|e| GoldenError::Code(e.to_string()))?;
+    let net = models::vit(&config, &device).map_err(|e| GoldenError::Code(e.to_string()))?;
     let net = filled(net, case)?;
     let image = tensor::<4>(case.inputs()?.get("image")?, &device);
     if case.kind == "grad" {
@@ -135,19 +143,13 @@ fn vit_grad(case: &Case, net: &Vit, out: &VitOutput) -> Result<(), GoldenError> 
     let r = tensor::<2>(case.inputs()?.get("r")?, &logits.device());
     let loss = (logits.clone() * r).sum();
     let grads = loss.backward();
-    let mut found = BTreeMap::from([
-        ("logits".to_owned(), golden(logits)),
-        ("loss".to_owned(), golden(loss)),
-    ]);
+    let mut found =
+        BTreeMap::from([("logits".to_owned(), golden(logits)), ("loss".to_owned(), golden(loss))]);
     collect_grads(net, &grads, &mut found);
     case.compare_all(&Tensors(found))
 }
 
-fn collect_grads(
-    net: &Vit,
-    grads: &burn::tensor::Gradients,
-    found: &mut BTreeMap<String, Golden>,
-) {
+fn collect_grads(net: &Vit, grads: &burn::tensor::Gradients, found: &mut BTreeMap<String, Golden>) {
     struct Visitor<'a> {
         path: biqa::weights::ParamPath,
         grads: &'a burn::tensor::Gradients,
@@ -184,8 +186,7 @@ fn filled<M: Module>(net: M, case: &Case) -> Result<M, GoldenError> {
         });
         arrays
     };
-    load(net, arrays, "the case", &case.model)
-        .map_err(|e| GoldenError::Code(e.to_string()))
+    load(net, arrays, "the case", &case.model).map_err(|e| GoldenError::Code(e.to_string()))
 }
 
 fn tensor<const D: usize>(t: &Golden, device: &Device) -> Tensor<D> {

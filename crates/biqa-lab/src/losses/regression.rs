@@ -22,8 +22,8 @@ pub fn smooth_l1(prediction: Tensor<1>, target: Tensor<1>, beta: f64) -> Tensor<
 pub fn one_minus_plcc(prediction: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
     let x = prediction.clone() - prediction.mean();
     let y = target.clone() - target.mean();
-    let scale = ((x.clone() * x.clone()).sum() * (y.clone() * y.clone()).sum() + CORRELATION_EPS)
-        .sqrt();
+    let scale =
+        ((x.clone() * x.clone()).sum() * (y.clone() * y.clone()).sum() + CORRELATION_EPS).sqrt();
     ((x * y).sum() / scale) * -1.0 + 1.0
 }
 

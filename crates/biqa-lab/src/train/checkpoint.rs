@@ -192,9 +192,8 @@ mod tests {
     use biqa::weights::Array;
 
     fn checkpoint(step: u64) -> Checkpoint {
-        let arrays = |v: f32| {
-            Arrays::from([("w".to_owned(), Array { shape: vec![2], data: vec![v, -v] })])
-        };
+        let arrays =
+            |v: f32| Arrays::from([("w".to_owned(), Array { shape: vec![2], data: vec![v, -v] })]);
         Checkpoint {
             state: State {
                 stage: 0,
@@ -232,7 +231,11 @@ mod tests {
             let path = dir.path().join("step-00-000000002").join(file);
             let bytes = fs::read(&path).expect("read");
             fs::write(&path, &bytes[..bytes.len() - 1]).expect("cut");
-            assert_eq!(Checkpoint::newest(dir.path()).expect("read"), Some(checkpoint(1)), "{file}");
+            assert_eq!(
+                Checkpoint::newest(dir.path()).expect("read"),
+                Some(checkpoint(1)),
+                "{file}"
+            );
         }
     }
 

@@ -3,8 +3,8 @@
 use biqa::models::lite::LiteConfig;
 use biqa::scorer::digest;
 use biqa::view::View;
-use biqa::weights::{Arrays, Data, Metrics, ModelCard, Precision, Scale, to_safetensors};
 use biqa::weights::read_safetensors;
+use biqa::weights::{Arrays, Data, Metrics, ModelCard, Precision, Scale, to_safetensors};
 
 use super::TrainError;
 

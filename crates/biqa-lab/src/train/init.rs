@@ -73,11 +73,7 @@ fn head(config: &LiteConfig, seed: u64) -> Arrays {
 
 /// Sets the head's `center` and `spread` from the statistics of the training photos, one row a
 /// photo, and its last bias to the mean score.
-pub fn standardise(
-    net: Lite,
-    rows: &[Vec<f32>],
-    mean_target: f32,
-) -> Result<Lite, TrainError> {
+pub fn standardise(net: Lite, rows: &[Vec<f32>], mean_target: f32) -> Result<Lite, TrainError> {
     let d = rows.first().map_or(0, Vec::len);
     let n = rows.len() as f64;
     let mut arrays = collect(&net);

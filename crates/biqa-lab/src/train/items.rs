@@ -17,8 +17,7 @@ use super::TrainError;
 use crate::degrade::{self, Strength};
 
 /// The operations whose levels order quality (papers/degradations.md, 2.3), as far as built.
-pub const LADDER_OPS: [&str; 5] =
-    ["gaussian_blur", "jpeg", "noise_white", "brighten", "darken"];
+pub const LADDER_OPS: [&str; 5] = ["gaussian_blur", "jpeg", "noise_white", "brighten", "darken"];
 /// Levels of an operation.
 pub const LEVELS: u8 = 5;
 
@@ -78,8 +77,9 @@ pub enum Map {
 
 /// The pixels of a copy.
 pub fn picture(photo: &Photo, copy: Copy, seed: u64) -> Result<Rgb8, TrainError> {
-    let loaded = biqa::image::load(&photo.path, &LoadOptions::default())
-        .map_err(|source| TrainError::Photo { name: photo.name.clone(), reason: source.to_string() })?;
+    let loaded = biqa::image::load(&photo.path, &LoadOptions::default()).map_err(|source| {
+        TrainError::Photo { name: photo.name.clone(), reason: source.to_string() }
+    })?;
     let plain = loaded.rgb;
     let bad = |reason: String| TrainError::Photo { name: photo.name.clone(), reason };
     match copy {
@@ -175,8 +175,8 @@ pub fn statistics(
         let d = net.statistics_before(cut);
         let stored: Vec<f32> =
             items.iter().flat_map(|item| item.sizes[s].statistics[..d].iter().copied()).collect();
-        let stored: Option<Tensor<2>> = (d > 0)
-            .then(|| Tensor::from_data(TensorData::new(stored, [items.len(), d]), device));
+        let stored: Option<Tensor<2>> =
+            (d > 0).then(|| Tensor::from_data(TensorData::new(stored, [items.len(), d]), device));
         let live = cut <= biqa::nn::mobilenet::LAST;
         let fresh = live.then(|| live_statistics(net, view, cut, s, items, device)).flatten();
         [stored, fresh]

@@ -81,7 +81,8 @@ impl AdamW {
         }
         self.steps += 1;
         let clip = self.clip_factor(norm);
-        let mut updater = Updater { path: ParamPath::default(), optim: self, grads: found, clip, group };
+        let mut updater =
+            Updater { path: ParamPath::default(), optim: self, grads: found, clip, group };
         (module.map(&mut updater), norm)
     }
 
@@ -113,8 +114,7 @@ impl AdamW {
         // p <- p - lr (m / (1 - b1^k)) / (sqrt(v / (1 - b2^k)) + eps)
         let k = self.steps as f64;
         let step_size = group.lr / (1.0 - b1.powf(k));
-        let denominator =
-            second.clone().sqrt() / (1.0 - b2.powf(k)).sqrt() + self.config.eps;
+        let denominator = second.clone().sqrt() / (1.0 - b2.powf(k)).sqrt() + self.config.eps;
         let p = p - first.clone() / denominator * step_size;
         self.moments.insert(name.to_owned(), Moments { first, second });
         p
@@ -152,7 +152,8 @@ impl AdamW {
 
 /// The joint L2 norm, taken tensor by tensor in the order of their names.
 pub fn global_norm(grads: &BTreeMap<String, Tensor<1>>) -> f64 {
-    let squares = grads.values().map(|g| f64::from((g.clone() * g.clone()).sum().into_scalar::<f32>()));
+    let squares =
+        grads.values().map(|g| f64::from((g.clone() * g.clone()).sum().into_scalar::<f32>()));
     squares.sum::<f64>().sqrt()
 }
 

@@ -13,9 +13,7 @@ use sha2::{Digest, Sha256};
 use super::checkpoint::{Checkpoint, State, Validation, hex, write_atomic};
 use super::ema::Ema;
 use super::init::{Start, network, standardise};
-use super::items::{
-    Copy, Item, LEVELS, Photo, item, ladder_op, lowest_level, picture, statistics,
-};
+use super::items::{Copy, Item, LEVELS, Photo, item, ladder_op, lowest_level, picture, statistics};
 use super::optim::{AdamW, Group};
 use super::recipe::{Keep, Recipe, Stage};
 use super::step::{Context, Plan, has_ladder, pass, plan};
@@ -283,7 +281,8 @@ impl<'a> Run<'a> {
     fn trainable(&self, stage: &Stage) -> Lite {
         let cut = stage.freeze_before;
         let frozen = |name: &str| {
-            let index = name.strip_prefix("trunk.features.").and_then(|rest| rest.split('.').next());
+            let index =
+                name.strip_prefix("trunk.features.").and_then(|rest| rest.split('.').next());
             index.and_then(|i| i.parse().ok()).is_some_and(|i: usize| i < cut)
         };
         freeze(self.net.clone().train(), frozen)
@@ -402,7 +401,11 @@ impl<'a> Run<'a> {
             .map(|(photo, copy)| {
                 let picture = picture(photo, copy, *seed)?;
                 item(&self.net, &recipe.view, 0, false, &picture, &self.plain)
-                    .map(|item| if copy == Copy::Small { item.small().unwrap_or(item) } else { item })
+                    .map(
+                        |item| {
+                            if copy == Copy::Small { item.small().unwrap_or(item) } else { item }
+                        },
+                    )
                     .map_err(|reason| TrainError::Photo { name: photo.name.clone(), reason })
             })
             .collect()

@@ -27,13 +27,7 @@ pub fn has_ladder(stage: &Stage, index: usize) -> bool {
 }
 
 /// The plan of step `step` of a stage over `names`: a pure function of its arguments.
-pub fn plan(
-    stage: &Stage,
-    seed: u64,
-    stage_index: usize,
-    step: u64,
-    names: &[Photo],
-) -> Plan {
+pub fn plan(stage: &Stage, seed: u64, stage_index: usize, step: u64, names: &[Photo]) -> Plan {
     let n = names.len();
     let batch = stage.batch.min(n);
     let per_epoch = (n / batch).max(1) as u64;

@@ -97,9 +97,7 @@ impl Network {
     /// Fills the network with `arrays`, every one in its place.
     pub fn load(self, arrays: Arrays, name: &str) -> Result<Self, WeightsError> {
         match self {
-            Self::Lite(net) => {
-                Ok(Self::Lite(Box::new(weights::load(*net, arrays, name, "lite")?)))
-            }
+            Self::Lite(net) => Ok(Self::Lite(Box::new(weights::load(*net, arrays, name, "lite")?))),
         }
     }
 

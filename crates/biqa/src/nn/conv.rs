@@ -389,7 +389,14 @@ mod autodiff {
                 .compute_bound()
                 .stateful();
             let (x, weight) = (x.into_primitive(), weight.into_primitive());
-            let y = B::conv_act(x.clone(), weight.clone(), bias.into_primitive(), stride, groups, relu6);
+            let y = B::conv_act(
+                x.clone(),
+                weight.clone(),
+                bias.into_primitive(),
+                stride,
+                groups,
+                relu6,
+            );
             match prep {
                 OpsKind::Tracked(prep) => {
                     let kept = relu6.then(|| y.clone());

@@ -47,83 +47,76 @@ pub fn depthwise_forward(
     out: &mut [f32],
 ) {
     arch.dispatch(|| {
-            let mut even = Row::default();
-            let mut odd = Row::default();
-            for (oh, out_row) in out.chunks_exact_mut(s.out_width()).enumerate() {
-                out_row.fill(bias);
-                for kh in 0..3 {
-                    let Some(ih) = (oh * s.stride + kh).checked_sub(1).filter(|&i| i < s.height)
-                    else {
-                        continue;
-                    };
-                    let row = &x[ih * s.width..(ih + 1) * s.width];
-                    let taps = [w[3 * kh], w[3 * kh + 1], w[3 * kh + 2]];
-                    if s.stride == 1 {
-                        accumulate_row(out_row, row, taps);
-                    } else {
-                        split(row, &mut even, &mut odd);
-                        accumulate_row_stride2(out_row, &even.0, &odd.0, taps);
-                    }
-                }
-                if relu6 {
-                    for v in out_row.iter_mut() {
-                        *v = v.clamp(0.0, RELU6_MAX);
-                    }
+        let mut even = Row::default();
+        let mut odd = Row::default();
+        for (oh, out_row) in out.chunks_exact_mut(s.out_width()).enumerate() {
+            out_row.fill(bias);
+            for kh in 0..3 {
+                let Some(ih) = (oh * s.stride + kh).checked_sub(1).filter(|&i| i < s.height) else {
+                    continue;
+                };
+                let row = &x[ih * s.width..(ih + 1) * s.width];
+                let taps = [w[3 * kh], w[3 * kh + 1], w[3 * kh + 2]];
+                if s.stride == 1 {
+                    accumulate_row(out_row, row, taps);
+                } else {
+                    split(row, &mut even, &mut odd);
+                    accumulate_row_stride2(out_row, &even.0, &odd.0, taps);
                 }
             }
+            if relu6 {
+                for v in out_row.iter_mut() {
+                    *v = v.clamp(0.0, RELU6_MAX);
+                }
+            }
+        }
     });
 }
 
 /// `dx = conv3x3^T(g, w)` of one channel plane; `g` is the gradient of the output plane.
-pub fn depthwise_backward_input(
-    arch: Arch,
-    g: &[f32],
-    w: &[f32; 9],
-    s: Depthwise,
-    dx: &mut [f32],
-) {
+pub fn depthwise_backward_input(arch: Arch, g: &[f32], w: &[f32; 9], s: Depthwise, dx: &mut [f32]) {
     arch.dispatch(|| {
-            dx.fill(0.0);
-            let wo = s.out_width();
-            let mut even = Row::default();
-            let mut odd = Row::default();
-            for (ih, dx_row) in dx.chunks_exact_mut(s.width).enumerate() {
-                even.reset(s.width.div_ceil(2));
-                odd.reset(s.width / 2);
-                for kh in 0..3 {
-                    // The output row oh with oh * stride + kh - 1 = ih.
-                    let Some(t) = (ih + 1).checked_sub(kh) else { continue };
-                    if t % s.stride != 0 || t / s.stride >= s.out_height() {
-                        continue;
-                    }
-                    let oh = t / s.stride;
-                    let row = &g[oh * wo..(oh + 1) * wo];
-                    let taps = [w[3 * kh], w[3 * kh + 1], w[3 * kh + 2]];
-                    if s.stride == 1 {
-                        // iw = ow + kw - 1: the taps turn round.
-                        accumulate_row(dx_row, row, [taps[2], taps[1], taps[0]]);
-                    } else {
-                        // iw = 2 ow + kw - 1: the middle tap meets even columns, the outer ones odd.
-                        for (e, &v) in even.0.iter_mut().zip(row) {
-                            *e += taps[1] * v;
-                        }
-                        for (o, &v) in odd.0.iter_mut().zip(row) {
-                            *o += taps[2] * v;
-                        }
-                        for (o, &v) in odd.0.iter_mut().zip(row.get(1..).unwrap_or(&[])) {
-                            *o += taps[0] * v;
-                        }
-                    }
+        dx.fill(0.0);
+        let wo = s.out_width();
+        let mut even = Row::default();
+        let mut odd = Row::default();
+        for (ih, dx_row) in dx.chunks_exact_mut(s.width).enumerate() {
+            even.reset(s.width.div_ceil(2));
+            odd.reset(s.width / 2);
+            for kh in 0..3 {
+                // The output row oh with oh * stride + kh - 1 = ih.
+                let Some(t) = (ih + 1).checked_sub(kh) else { continue };
+                if t % s.stride != 0 || t / s.stride >= s.out_height() {
+                    continue;
                 }
-                if s.stride == 2 {
-                    for (pair, &e) in dx_row.chunks_mut(2).zip(&even.0) {
-                        pair[0] = e;
+                let oh = t / s.stride;
+                let row = &g[oh * wo..(oh + 1) * wo];
+                let taps = [w[3 * kh], w[3 * kh + 1], w[3 * kh + 2]];
+                if s.stride == 1 {
+                    // iw = ow + kw - 1: the taps turn round.
+                    accumulate_row(dx_row, row, [taps[2], taps[1], taps[0]]);
+                } else {
+                    // iw = 2 ow + kw - 1: the middle tap meets even columns, the outer ones odd.
+                    for (e, &v) in even.0.iter_mut().zip(row) {
+                        *e += taps[1] * v;
                     }
-                    for (pair, &o) in dx_row.chunks_exact_mut(2).zip(&odd.0) {
-                        pair[1] = o;
+                    for (o, &v) in odd.0.iter_mut().zip(row) {
+                        *o += taps[2] * v;
+                    }
+                    for (o, &v) in odd.0.iter_mut().zip(row.get(1..).unwrap_or(&[])) {
+                        *o += taps[0] * v;
                     }
                 }
             }
+            if s.stride == 2 {
+                for (pair, &e) in dx_row.chunks_mut(2).zip(&even.0) {
+                    pair[0] = e;
+                }
+                for (pair, &o) in dx_row.chunks_exact_mut(2).zip(&odd.0) {
+                    pair[1] = o;
+                }
+            }
+        }
     });
 }
 
@@ -136,78 +129,77 @@ pub fn depthwise_backward_weight(
     dw: &mut [f32; 9],
 ) {
     arch.dispatch(|| {
-            let wo = s.out_width();
-            let mut even = Row::default();
-            let mut odd = Row::default();
-            let mut acc = [[0.0f32; LANES]; 9];
-            for (oh, g_row) in g.chunks_exact(wo).enumerate() {
-                for kh in 0..3 {
-                    let Some(ih) = (oh * s.stride + kh).checked_sub(1).filter(|&i| i < s.height)
-                    else {
-                        continue;
-                    };
-                    let row = &x[ih * s.width..(ih + 1) * s.width];
-                    let [a, b, c] = {
-                        let (head, tail) = acc.split_at_mut(3 * kh + 1);
-                        let (mid, last) = tail.split_at_mut(1);
-                        [&mut head[3 * kh], &mut mid[0], &mut last[0]]
-                    };
-                    if s.stride == 1 {
-                        dot_into(a, &g_row[1..], row);
-                        dot_into(b, g_row, row);
-                        dot_into(c, g_row, &row[1..]);
-                    } else {
-                        split(row, &mut even, &mut odd);
-                        dot_into(a, &g_row[1..], &odd.0);
-                        dot_into(b, g_row, &even.0);
-                        dot_into(c, g_row, &odd.0);
-                    }
+        let wo = s.out_width();
+        let mut even = Row::default();
+        let mut odd = Row::default();
+        let mut acc = [[0.0f32; LANES]; 9];
+        for (oh, g_row) in g.chunks_exact(wo).enumerate() {
+            for kh in 0..3 {
+                let Some(ih) = (oh * s.stride + kh).checked_sub(1).filter(|&i| i < s.height) else {
+                    continue;
+                };
+                let row = &x[ih * s.width..(ih + 1) * s.width];
+                let [a, b, c] = {
+                    let (head, tail) = acc.split_at_mut(3 * kh + 1);
+                    let (mid, last) = tail.split_at_mut(1);
+                    [&mut head[3 * kh], &mut mid[0], &mut last[0]]
+                };
+                if s.stride == 1 {
+                    dot_into(a, &g_row[1..], row);
+                    dot_into(b, g_row, row);
+                    dot_into(c, g_row, &row[1..]);
+                } else {
+                    split(row, &mut even, &mut odd);
+                    dot_into(a, &g_row[1..], &odd.0);
+                    dot_into(b, g_row, &even.0);
+                    dot_into(c, g_row, &odd.0);
                 }
             }
-            for (d, lanes) in dw.iter_mut().zip(&acc) {
-                *d += lanes.iter().sum::<f32>();
-            }
+        }
+        for (d, lanes) in dw.iter_mut().zip(&acc) {
+            *d += lanes.iter().sum::<f32>();
+        }
     });
 }
 
 /// `x <- act(x + bias)` over one channel plane.
 pub fn bias_act(arch: Arch, x: &mut [f32], bias: f32, relu6: bool) {
     arch.dispatch(|| {
-            if relu6 {
-                for v in x.iter_mut() {
-                    *v = (*v + bias).clamp(0.0, RELU6_MAX);
-                }
-            } else {
-                for v in x.iter_mut() {
-                    *v += bias;
-                }
+        if relu6 {
+            for v in x.iter_mut() {
+                *v = (*v + bias).clamp(0.0, RELU6_MAX);
             }
+        } else {
+            for v in x.iter_mut() {
+                *v += bias;
+            }
+        }
     });
 }
 
 /// `g <- g` where ReLU6 let the value `y` through, 0 elsewhere.
 pub fn relu6_backward(arch: Arch, g: &mut [f32], y: &[f32]) {
     arch.dispatch(|| {
-            for (g, &y) in g.iter_mut().zip(y) {
-                *g = if y > 0.0 && y < RELU6_MAX { *g } else { 0.0 };
-            }
+        for (g, &y) in g.iter_mut().zip(y) {
+            *g = if y > 0.0 && y < RELU6_MAX { *g } else { 0.0 };
+        }
     });
 }
 
 /// The sum of a plane, in the fixed order of [`LANES`] partial sums.
 pub fn sum(arch: Arch, x: &[f32]) -> f32 {
     arch.dispatch(|| {
-            let mut acc = [0.0f32; LANES];
-            let (chunks, rest) = x.as_chunks::<LANES>();
-            for chunk in chunks {
-                for (a, v) in acc.iter_mut().zip(chunk) {
-                    *a += v;
-                }
-            }
-            for (a, v) in acc.iter_mut().zip(rest) {
+        let mut acc = [0.0f32; LANES];
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (a, v) in acc.iter_mut().zip(chunk) {
                 *a += v;
             }
-            acc.iter().sum()
+        }
+        for (a, v) in acc.iter_mut().zip(rest) {
+            *a += v;
+        }
+        acc.iter().sum()
     })
 }
 

@@ -29,10 +29,7 @@ pub struct Linear {
 impl Linear {
     /// An empty layer from `d_in` to `d_out` numbers.
     pub fn new(d_in: usize, d_out: usize, bias: bool, device: &Device) -> Self {
-        Self {
-            weight: param([d_out, d_in], device),
-            bias: bias.then(|| param([d_out], device)),
-        }
+        Self { weight: param([d_out, d_in], device), bias: bias.then(|| param([d_out], device)) }
     }
 
     /// `[.., in] -> [.., out]`
@@ -90,8 +87,7 @@ impl Conv {
 
     /// `[b, c, h, w] -> [b, o, h', w']`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options =
-            ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
+        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
         let bias = self.bias.as_ref().map(Param::val);
         burn::tensor::module::conv2d(x, self.weight.val(), bias, options)
     }

@@ -52,10 +52,10 @@ pub fn read_safetensors(
     };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| format(e.to_string()))?;
     let card = match metadata.metadata().as_ref().and_then(|m| m.get(CARD_KEY)) {
-        Some(text) => Some(serde_json::from_str(text).map_err(|e| WeightsError::Card {
-            name: name.to_owned(),
-            reason: e.to_string(),
-        })?),
+        Some(text) => Some(
+            serde_json::from_str(text)
+                .map_err(|e| WeightsError::Card { name: name.to_owned(), reason: e.to_string() })?,
+        ),
         None => None,
     };
     let file = SafeTensors::deserialize(bytes).map_err(|e| format(e.to_string()))?;
@@ -74,11 +74,8 @@ pub fn read_safetensors(
 /// Reads a PyTorch checkpoint: a state dict, or one under the key `model` or `state_dict`.
 pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
     let name = path.display().to_string();
-    let format = |reason: String| WeightsError::Format {
-        name: name.clone(),
-        format: "PyTorch",
-        reason,
-    };
+    let format =
+        |reason: String| WeightsError::Format { name: name.clone(), format: "PyTorch", reason };
     let reader = pytorch_reader::PytorchReader::new(path).map_err(|e| format(e.to_string()))?;
     // A view can claim far more numbers than the file holds (an `expand` has stride 0).
     let claimed: usize = reader
@@ -122,11 +119,7 @@ pub fn write_safetensors(
 }
 
 /// The bytes of a safetensors file.
-pub fn to_safetensors(
-    arrays: &Arrays,
-    card: Option<&ModelCard>,
-    precision: Precision,
-) -> Vec<u8> {
+pub fn to_safetensors(arrays: &Arrays, card: Option<&ModelCard>, precision: Precision) -> Vec<u8> {
     let views: Vec<(&str, View)> =
         arrays.iter().map(|(name, array)| (name.as_str(), View { array, precision })).collect();
     let metadata = card.map(|card| {

@@ -134,7 +134,9 @@ fn mismatch_words(
     if !misshapen.is_empty() {
         let words: Vec<String> = misshapen
             .iter()
-            .map(|(name, expected, found)| format!("{name}: expected {expected:?}, found {found:?}"))
+            .map(|(name, expected, found)| {
+                format!("{name}: expected {expected:?}, found {found:?}")
+            })
             .collect();
         parts.push(format!("{} misshapen ({})", misshapen.len(), first_three(&words)));
     }

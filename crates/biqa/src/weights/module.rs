@@ -108,11 +108,8 @@ pub fn load<M: Module>(
     let mut mapper =
         Loader { path: ParamPath::default(), arrays, missing: Vec::new(), misshapen: Vec::new() };
     let module = module.map(&mut mapper);
-    let unused: Vec<String> = mapper
-        .arrays
-        .into_keys()
-        .filter(|key| !key.ends_with("num_batches_tracked"))
-        .collect();
+    let unused: Vec<String> =
+        mapper.arrays.into_keys().filter(|key| !key.ends_with("num_batches_tracked")).collect();
     if mapper.missing.is_empty() && mapper.misshapen.is_empty() && unused.is_empty() {
         return Ok(module);
     }
