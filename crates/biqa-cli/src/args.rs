@@ -317,6 +317,11 @@ pub struct EvaluateArgs {
     #[arg(long, help_heading = "Data")]
     pub partial: bool,
 
+    /// Write a copy of --weights whose card carries the figures
+    #[arg(long, value_name = "FILE", requires = "weights", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Output")]
+    pub card: Option<PathBuf>,
+
     /// Instead of correlations: what degrading and resizing N photos of the part does to scores
     #[arg(long, value_name = "N", conflicts_with = "scores", help_heading = "Output")]
     pub ladders: Option<usize>,

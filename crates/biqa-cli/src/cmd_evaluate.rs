@@ -1,7 +1,10 @@
 //! `biqa evaluate`: how well a model, or anybody's numbers, agree with people on a dataset.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use biqa::scorer::Scorer;
+use biqa::weights::{Interval, Metrics, Precision, read, write_safetensors};
 use biqa_lab::datasets::{LoadOptions, load};
 use biqa_lab::evaluate::{Evaluation, Figure, evaluate, evaluate_scores, part};
 use biqa_lab::sanity::{Sanity, measure};
@@ -39,10 +42,31 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
         _ => bail!("give one of --model, --weights and --scores, not several"),
     };
     print(args, &evaluation);
+    if let (Some(weights), Some(path)) = (&args.weights, &args.card) {
+        stamp(args, &evaluation, weights, path)?;
+    }
     if let Some(path) = &args.output {
         write(path, &evaluation).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(Exit::Fine)
+}
+
+/// The model file again, with the figures in its card.
+fn stamp(args: &EvaluateArgs, e: &Evaluation, weights: &Path, path: &Path) -> anyhow::Result<()> {
+    let (arrays, card) = read(weights)?;
+    let mut card = card.with_context(|| format!("{} has no card", weights.display()))?;
+    let on = format!("{} {} ({} photos)", args.dataset, args.split, e.photos);
+    card.metrics.retain(|m| m.on != on);
+    let (srcc, plcc) = (interval(e.srcc)?, interval(e.plcc)?);
+    card.metrics.push(Metrics { on, srcc, plcc });
+    Ok(write_safetensors(path, &arrays, Some(&card), Precision::F16)?)
+}
+
+fn interval(figure: Figure) -> anyhow::Result<Interval> {
+    match (figure.value, figure.interval) {
+        (Some(value), Some([low, high])) => Ok(Interval { value, low, high }),
+        _ => bail!("the figure or its interval is undefined; a card needs both"),
+    }
 }
 
 fn print(args: &EvaluateArgs, e: &Evaluation) {

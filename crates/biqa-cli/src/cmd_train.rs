@@ -56,7 +56,9 @@ fn source(args: &TrainArgs) -> anyhow::Result<DataSource> {
 
 /// Images stand beside their labels unless `--image-root` says otherwise.
 fn folder_of(csv: &std::path::Path) -> PathBuf {
-    csv.parent().map(PathBuf::from).unwrap_or_default()
+    // The parent of a bare `labels.csv` is the empty path, which no system call finds.
+    let folder = csv.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(".".as_ref()).to_owned()
 }
 
 /// Progress as lines on stderr, one every few seconds.

@@ -23,6 +23,11 @@ mod words;
 
 use std::process::ExitCode;
 
+/// A training step allocates and frees megabytes by the hundred; the system's allocator gives them
+/// back to the kernel each time and pays for every page again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use clap::Parser;
 
 use crate::args::{Cli, Command};

@@ -154,9 +154,12 @@ fn summary(all: &[Scores], others: Vec<(&'static str, f64)>) -> Sanity {
 /// Side of the made pictures, in pixels.
 const SIDE: u32 = 512;
 
+/// A made picture: its colour at column x and row y.
+type Pixel = fn(u32, u32) -> [u8; 3];
+
 /// Pictures that are no photos.
 fn others(scorer: &Scorer) -> Result<Vec<(&'static str, f64)>, String> {
-    let made: [(&'static str, fn(u32, u32) -> [u8; 3]); 7] = [
+    let made: [(&'static str, Pixel); 7] = [
         ("flat black", |_, _| [0; 3]),
         ("flat mid-gray", |_, _| [128; 3]),
         ("flat white", |_, _| [255; 3]),
@@ -165,7 +168,7 @@ fn others(scorer: &Scorer) -> Result<Vec<(&'static str, f64)>, String> {
         ("text-like screenshot", text),
         ("line drawing", drawing),
     ];
-    let score = |(name, pixel): (&'static str, fn(u32, u32) -> [u8; 3])| {
+    let score = |(name, pixel): (&'static str, Pixel)| {
         let data = (0..SIDE * SIDE).flat_map(|i| pixel(i % SIDE, i / SIDE)).collect();
         let picture = Rgb8::new(SIDE, SIDE, data).expect("the size fits");
         scorer.score(&picture).map(|s| (name, s.score)).map_err(|e| format!("{name}: {e}"))

@@ -4,6 +4,7 @@
 //! the model file alone, to the last bit, because every picture goes through the network by itself;
 //! no error and no panic leaves [`Scorer::score_path`], they are rows.
 
+use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,13 +122,16 @@ impl Scorer {
     pub fn score(&self, picture: &Rgb8) -> Result<Score, ViewError> {
         let card = &self.model.card;
         let cut = card.view.apply(picture)?;
-        let sizes = cut.sizes.iter().map(|crops| {
-            let (w, h) = (crops[0].width() as usize, crops[0].height() as usize);
-            let data: Vec<f32> = crops.iter().flat_map(|c| card.view.to_tensor(c)).collect();
-            let shape = [crops.len(), 3, h, w];
-            Tensor::from_data(TensorData::new(data, shape), &Device::flex())
-        });
-        let raw = self.model.network.score(sizes.collect());
+        let mut sum = 0.0;
+        for look in &cut.looks {
+            let sizes = look.iter().map(|picture| {
+                let shape = [1, 3, picture.height() as usize, picture.width() as usize];
+                let data = TensorData::new(card.view.to_tensor(picture), shape);
+                Tensor::from_data(data, &Device::flex())
+            });
+            sum += self.model.network.score(sizes.collect());
+        }
+        let raw = sum / cut.looks.len() as f64;
         let (score, clamped) = card.scale.to_100(raw);
         let mut notes = cut.notes;
         if clamped {
@@ -257,11 +261,21 @@ pub fn printable(path: &Path) -> (String, bool) {
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\\x{byte:02x}");
             odd = true;
         }
     }
     (text, odd)
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// SHA-256 of arrays: name, shape and float32 bytes, in the order of the names.
@@ -275,5 +289,5 @@ pub fn digest(arrays: &Arrays) -> String {
             hash.update(&bytes);
         }
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&hash.finalize())
 }

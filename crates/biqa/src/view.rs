@@ -37,6 +37,9 @@ pub enum Policy {
         sizes: Vec<u32>,
         /// The least short side, in pixels.
         smallest: u32,
+        /// Close looks at large pictures, beside the one at the whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Details>,
     },
     /// Evenly spaced square crops that reach every edge (of every window of a picture longer than
     /// 3:1), after the short side was brought to
@@ -53,6 +56,21 @@ pub enum Policy {
     },
 }
 
+/// Close looks: crops of a large picture at its own resolution, where fine noise and the blur of
+/// upscaling are, which the reduced whole does not show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Details {
+    /// Pictures with a short side of this or more get them, in pixels.
+    pub from: u32,
+    /// Side of a crop, in pixels.
+    pub crop: u32,
+    /// Crops along the width, spread over the picture without its outermost parts.
+    pub columns: u32,
+    /// Crops along the height.
+    pub rows: u32,
+}
+
 /// A picture may be this many times as long as it is wide before it is seen through windows.
 const LONGEST: u32 = 3;
 /// Windows of a longer picture at most.
@@ -65,8 +83,9 @@ const MOST_CROPS: u32 = 1024;
 /// What a view cut out of a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cut {
-    /// Crops by size; the network's score is that of all of them together.
-    pub sizes: Vec<Vec<Rgb8>>,
+    /// Looks at the picture; each holds one picture a size of the network. The raw score is the mean
+    /// over the looks.
+    pub looks: Vec<Vec<Rgb8>>,
     /// What a reader of the score should know, in short words.
     pub notes: Vec<String>,
 }
@@ -102,12 +121,22 @@ impl View {
         let bad = |field, expected| Err(ViewError::Field { field, expected });
         let side = |n: u32| (1..=LARGEST_SIDE).contains(&n);
         match &self.policy {
-            Policy::Whole { sizes, smallest } => {
+            Policy::Whole { sizes, smallest, details } => {
                 if sizes.is_empty() || sizes.len() > MOST_SIZES || !sizes.iter().all(|&s| side(s)) {
                     return bad("sizes", "1 to 8 short sides of 1 to 4096 pixels");
                 }
                 if !side(*smallest) {
                     return bad("smallest", "1 to 4096 pixels");
+                }
+                let fits = |d: &Details| {
+                    let crops = d.columns.saturating_mul(d.rows);
+                    side(d.crop) && d.from >= d.crop && (1..=MOST_CROPS).contains(&crops)
+                };
+                if !details.as_ref().is_none_or(fits) {
+                    return bad(
+                        "details",
+                        "crop of 1 to 4096 pixels, from at least crop, 1 to 1024 crops",
+                    );
                 }
             }
             Policy::Grid { crop, columns, rows, short_side } => {
@@ -139,21 +168,34 @@ impl View {
         }
     }
 
+    /// The view without close looks: what training sees, which looks at the whole alone.
+    #[must_use]
+    pub fn without_details(&self) -> Self {
+        let mut view = self.clone();
+        if let Policy::Whole { details, .. } = &mut view.policy {
+            *details = None;
+        }
+        view
+    }
+
     /// Cuts a picture into what the network sees.
     pub fn apply(&self, picture: &Rgb8) -> Result<Cut, ViewError> {
         self.check()?;
         let mut notes = Vec::new();
-        let sizes = match &self.policy {
-            Policy::Whole { sizes, smallest } => {
-                let windows = windows(picture, &mut notes)?;
-                let short = windows[0].width().min(windows[0].height());
+        let looks = match &self.policy {
+            Policy::Whole { sizes, smallest, details } => {
+                let mut windows = windows(picture, &mut notes)?;
+                let short = picture.width().min(picture.height());
                 if short < *smallest {
                     notes.push(format!("small: enlarged {short} to {smallest} pixels"));
                 }
-                sizes
-                    .iter()
-                    .map(|&size| self.at_size(&windows, size.min(short).max(*smallest)))
-                    .collect::<Result<_, _>>()?
+                if let Some(details) = details.as_ref().filter(|d| short >= d.from) {
+                    let close = details.cut(picture)?;
+                    notes.push(format!("large: {} close looks beside the whole", close.len()));
+                    windows.extend(close);
+                }
+                let look = |window: &Rgb8| self.look(window, sizes, *smallest);
+                windows.iter().map(look).collect::<Result<_, _>>()?
             }
             Policy::Grid { short_side, crop, columns, rows } => {
                 let mut crops = Vec::new();
@@ -161,18 +203,21 @@ impl View {
                     let grid = [*columns, *rows];
                     crops.extend(self.grid(&window, *short_side, *crop, grid, &mut notes)?);
                 }
-                vec![crops]
+                crops.into_iter().map(|crop| vec![crop]).collect()
             }
         };
-        Ok(Cut { sizes, notes })
+        Ok(Cut { looks, notes })
     }
 
-    fn at_size(&self, windows: &[Rgb8], size: u32) -> Result<Vec<Rgb8>, ViewError> {
-        let at_size = |window: &Rgb8| {
-            let (w, h) = short_side(window.width(), window.height(), size);
+    /// One window at every size: reduced where it is larger, enlarged only to `smallest`.
+    fn look(&self, window: &Rgb8, sizes: &[u32], smallest: u32) -> Result<Vec<Rgb8>, ViewError> {
+        let short = window.width().min(window.height());
+        let at_size = |&size: &u32| {
+            let side = size.min(short).max(smallest);
+            let (w, h) = short_side(window.width(), window.height(), side);
             resize(window, w, h, self.filter)
         };
-        Ok(windows.iter().map(at_size).collect::<Result<_, _>>()?)
+        Ok(sizes.iter().map(at_size).collect::<Result<_, _>>()?)
     }
 
     fn grid(
@@ -212,6 +257,25 @@ impl View {
             out.extend(pixels.iter().map(|pixel| table[usize::from(pixel[c])]));
         }
         out
+    }
+}
+
+impl Details {
+    /// The crops, row by row; each is centred in its cell of an even grid.
+    fn cut(&self, picture: &Rgb8) -> Result<Vec<Rgb8>, ViewError> {
+        let offset = |length: u32, i: u32, n: u32| {
+            let centre = u64::from(length) * u64::from(2 * i + 1) / u64::from(2 * n);
+            (centre as u32).saturating_sub(self.crop / 2).min(length - self.crop)
+        };
+        let mut crops = Vec::with_capacity((self.columns * self.rows) as usize);
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let left = offset(picture.width(), column, self.columns);
+                let top = offset(picture.height(), row, self.rows);
+                crops.push(crop(picture, left, top, self.crop, self.crop)?);
+            }
+        }
+        Ok(crops)
     }
 }
 
@@ -266,7 +330,7 @@ impl CropAddress<'_> {
         let columns = u64::from(width.checked_sub(crop_width)?) + 1;
         let mut text = format!("biqa-crop-v1/{}/{}/{}", self.seed, self.path, self.number);
         if let Some(epoch) = self.epoch {
-            text.push_str(&format!("/{epoch}"));
+            text = format!("{text}/{epoch}");
         }
         let base = fnv1a64(&text);
         let top = scale_below(splitmix64(base), rows);
@@ -289,27 +353,27 @@ mod tests {
     }
 
     fn whole() -> View {
-        view(Policy::Whole { sizes: vec![64, 32], smallest: 16 })
+        view(Policy::Whole { sizes: vec![64, 32], smallest: 16, details: None })
     }
 
     fn shapes(cut: &Cut) -> Vec<Vec<(u32, u32)>> {
-        cut.sizes.iter().map(|c| c.iter().map(|p| (p.width(), p.height())).collect()).collect()
+        cut.looks.iter().map(|c| c.iter().map(|p| (p.width(), p.height())).collect()).collect()
     }
 
     #[test]
     fn a_large_picture_is_reduced_and_a_small_one_left_alone() {
         let cut = whole().apply(&picture(200, 100)).expect("a view");
-        assert_eq!(shapes(&cut), [[(128, 64)], [(64, 32)]]);
+        assert_eq!(shapes(&cut), [[(128, 64), (64, 32)]]);
         let cut = whole().apply(&picture(40, 40)).expect("a view");
-        assert_eq!(shapes(&cut), [[(40, 40)], [(32, 32)]]);
-        assert_eq!(cut.sizes[0][0], picture(40, 40));
+        assert_eq!(shapes(&cut), [[(40, 40), (32, 32)]]);
+        assert_eq!(cut.looks[0][0], picture(40, 40));
         assert!(cut.notes.is_empty());
     }
 
     #[test]
     fn a_tiny_picture_is_enlarged_and_says_so() {
         let cut = whole().apply(&picture(1, 1)).expect("a view");
-        assert_eq!(shapes(&cut), [[(16, 16)], [(16, 16)]]);
+        assert_eq!(shapes(&cut), [[(16, 16), (16, 16)]]);
         assert_eq!(cut.notes, ["small: enlarged 1 to 16 pixels"]);
     }
 
@@ -317,9 +381,25 @@ mod tests {
     fn a_very_long_picture_is_seen_through_windows_that_reach_both_ends() {
         let long = picture(1, 60_000);
         let cut = whole().apply(&long).expect("a view");
-        assert_eq!(shapes(&cut), [[(16, 48); 8], [(16, 48); 8]]);
+        assert_eq!(shapes(&cut), [[(16, 48); 2]; 8]);
         assert_eq!(spaced(59_997, 0, 8), 0);
         assert_eq!(spaced(59_997, 7, 8), 59_997);
+    }
+
+    #[test]
+    fn a_large_picture_gets_close_looks_beside_the_whole() {
+        let details = Some(Details { from: 100, crop: 64, columns: 2, rows: 1 });
+        let view = view(Policy::Whole { sizes: vec![64, 32], smallest: 16, details });
+        let large = picture(200, 100);
+        let cut = view.apply(&large).expect("a view");
+        assert_eq!(
+            shapes(&cut),
+            [[(128, 64), (64, 32)], [(64, 64), (32, 32)], [(64, 64), (32, 32)]]
+        );
+        assert_eq!(cut.looks[1][0].pixel(0, 0), large.pixel(50 - 32, 50 - 32));
+        assert_eq!(cut.looks[2][0].pixel(0, 0), large.pixel(150 - 32, 50 - 32));
+        assert_eq!(cut.notes, ["large: 2 close looks beside the whole"]);
+        assert_eq!(view.apply(&picture(200, 99)).expect("a view").looks.len(), 1);
     }
 
     #[test]
@@ -327,7 +407,7 @@ mod tests {
         let policy = Policy::Grid { short_side: None, crop: 10, columns: 3, rows: 2 };
         let source = picture(25, 17);
         let cut = view(policy).apply(&source).expect("a view");
-        let crops = &cut.sizes[0];
+        let crops = cut.looks.concat();
         assert_eq!(crops.len(), 6);
         assert_eq!(crops[0].pixel(0, 0), source.pixel(0, 0));
         assert_eq!(crops[2].pixel(9, 0), source.pixel(24, 0));
@@ -339,21 +419,25 @@ mod tests {
     fn a_grid_of_a_very_long_picture_stays_small() {
         let policy = Policy::Grid { short_side: None, crop: 10, columns: 2, rows: 1 };
         let cut = view(policy).apply(&picture(60_000, 1)).expect("a view");
-        assert_eq!(cut.sizes[0].len(), 16);
+        assert_eq!(cut.looks.len(), 16);
         assert_eq!(cut.notes.len(), 2);
     }
 
     #[test]
     fn every_size_up_to_40_has_a_view() {
         for policy in [
-            Policy::Whole { sizes: vec![24, 12], smallest: 8 },
+            Policy::Whole {
+                sizes: vec![24, 12],
+                smallest: 8,
+                details: Some(Details { from: 30, crop: 24, columns: 2, rows: 1 }),
+            },
             Policy::Grid { short_side: Some(12), crop: 9, columns: 2, rows: 3 },
         ] {
             let view = view(policy);
             for width in 1..40 {
                 for height in 1..40 {
                     let cut = view.apply(&picture(width, height)).expect("a view");
-                    assert!(cut.sizes.iter().all(|crops| !crops.is_empty()), "{width}x{height}");
+                    assert!(cut.looks.iter().all(|look| !look.is_empty()), "{width}x{height}");
                 }
             }
         }
@@ -380,7 +464,7 @@ mod tests {
 
     #[test]
     fn a_view_without_sizes_is_refused() {
-        let none = view(Policy::Whole { sizes: vec![], smallest: 16 });
+        let none = view(Policy::Whole { sizes: vec![], smallest: 16, details: None });
         assert!(none.apply(&picture(4, 4)).is_err());
     }
 }

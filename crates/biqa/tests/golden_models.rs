@@ -102,7 +102,7 @@ fn vit(case: &Case) -> Result<(), GoldenError> {
     let slices: Option<Vec<usize>> = config
         .get("slice_tokens")
         .and_then(|v| v.as_array())
-        .map(|v| v.iter().filter_map(|i| i.as_u64()).map(|i| i as usize).collect());
+        .map(|v| v.iter().filter_map(serde_json::Value::as_u64).map(|i| i as usize).collect());
     if let Some(map) = config.as_object_mut() {
         map.retain(|key, _| !key.starts_with("slice_"));
     }

@@ -104,8 +104,8 @@ pub enum DatasetError {
     },
     /// Images of the labels are not on disk.
     #[error(
-        "{count} of {total} labelled images are not under {root}, first: {} (allowed: {allowed}; \
-         raise `allow_missing` to go on without them)",
+        "{count} of {total} labelled images are not under {root}, first: {} (allowed: {allowed}); \
+         correct the folder or the list, or take a dataset's part with --partial",
         names.join(", ")
     )]
     MissingFiles {

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use biqa::scorer::hex;
 use biqa::weights::{Arrays, Precision, read_safetensors, to_safetensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -48,6 +49,9 @@ pub struct State {
     pub history: Vec<Validation>,
     /// Lines of `log.jsonl` that belong to the steps made.
     pub log_bytes: u64,
+    /// Digest of the photos and of the backbone with which the stage began: its items' folder.
+    #[serde(default)]
+    pub items: String,
     /// Digest of the recipe, the options and the data: a run resumes only itself.
     pub run_digest: String,
     /// SHA-256 of every other file of the folder.
@@ -62,10 +66,17 @@ pub struct Validation {
     pub stage: usize,
     /// Steps of the stage that were made.
     pub step: u64,
-    /// Spearman's correlation on the validation photos.
+    /// Spearman's correlation on the validation photos; minus infinity where it is undefined.
+    #[serde(deserialize_with = "number_or_null")]
     pub srcc: f64,
     /// Pearson's, raw.
+    #[serde(deserialize_with = "number_or_null")]
     pub plcc: f64,
+}
+
+/// JSON has no minus infinity: an undefined correlation is written as `null`.
+fn number_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NEG_INFINITY))
 }
 
 impl Checkpoint {
@@ -138,11 +149,6 @@ impl Checkpoint {
     }
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// Writes a file whole and waits until it is on the disk.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     let io = |source| TrainError::Io { path: path.to_owned(), source };
@@ -202,6 +208,7 @@ mod tests {
                 ema_steps: step,
                 history: vec![Validation { stage: 0, step: 1, srcc: 0.5, plcc: 0.25 }],
                 log_bytes: 10,
+                items: String::new(),
                 run_digest: "r".to_owned(),
                 files: Vec::new(),
             },

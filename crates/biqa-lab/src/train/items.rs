@@ -128,11 +128,10 @@ pub fn item(
     picture: &Rgb8,
     device: &Device,
 ) -> Result<Item, String> {
-    let cut_view = view.apply(picture).map_err(|e| e.to_string())?;
+    // Training looks at the whole, or at the first window of a picture so long that it has several.
+    let look = view.apply(picture).map_err(|e| e.to_string())?.looks.into_iter().next();
     let mut sizes = Vec::new();
-    for windows in cut_view.sizes {
-        // Training takes the first window of a picture so long that it has several.
-        let window = windows.into_iter().next().ok_or("the view is empty")?;
+    for window in look.ok_or("the view is empty")? {
         if cut == 0 {
             sizes.push(Size { statistics: Vec::new(), map: Some(Map::Pixels(window)) });
             continue;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use biqa::random::{fnv1a64, splitmix64};
-use biqa::scorer::Scorer;
+use biqa::scorer::{Scorer, hex};
 use biqa::weights::{Arrays, Data, Precision, read, read_safetensors};
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::{hex, write_atomic};
+use super::checkpoint::write_atomic;
 use super::export::{About, calibrate, model_file};
 use super::items::Photo;
 use super::recipe::{Card, Recipe};

@@ -177,7 +177,7 @@ impl Recipe {
     /// Parses and checks a recipe's text; `path` stands for it in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, TrainError> {
         let bad = |reason: String| TrainError::Recipe { path: PathBuf::from(path), reason };
-        let recipe: Self = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
+        let recipe: Self = toml::from_str(text).map_err(|e| bad(one_line(&e, text)))?;
         recipe.check().map_err(bad)?;
         Ok(recipe)
     }
@@ -200,7 +200,27 @@ impl Recipe {
         for (i, stage) in self.stages.iter().enumerate() {
             stage.check().map_err(|e| format!("stages[{i}]: {e}"))?;
         }
+        // Stages share stored items by the first photo of a file; it must mean the same photos.
+        let stored = |s: &&Stage| s.freeze_before > 0 && s.copies.ladders > 0;
+        let mut every = self.stages.iter().filter(stored).map(|s| s.copies.ladder_every.max(1));
+        let first = every.next();
+        if let Some(other) = every.find(|e| Some(*e) != first) {
+            return Err(format!(
+                "ladder_every is {} in one stage with freeze_before above 0 and {other} in \
+                 another; it must be the same, because they share stored items",
+                first.unwrap_or(1)
+            ));
+        }
         Ok(())
+    }
+}
+
+/// `line 28: unknown field ...`: the parser's own text draws the place over several lines.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let words = error.message().lines().collect::<Vec<_>>().join(", ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {words}", before.matches('\n').count() + 1),
+        None => words,
     }
 }
 

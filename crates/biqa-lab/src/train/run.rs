@@ -5,12 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use biqa::models::lite::Lite;
+use biqa::scorer::hex;
 use biqa::weights::{Arrays, collect, freeze, host, load};
 use burn::module::Module;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::{Checkpoint, State, Validation, hex, write_atomic};
+use super::checkpoint::{Checkpoint, State, Validation, write_atomic};
 use super::ema::Ema;
 use super::init::{Start, network, standardise};
 use super::items::{Copy, Item, LEVELS, Photo, item, ladder_op, lowest_level, picture, statistics};
@@ -83,6 +84,8 @@ struct Run<'a> {
     place: Place,
     history: Vec<Validation>,
     log_bytes: u64,
+    /// Digest of the photos and of the backbone with which the stage began: see [`items_digest`].
+    items: String,
     restored: Option<Checkpoint>,
     digest: String,
 }
@@ -115,11 +118,8 @@ impl<'a> Run<'a> {
                     expected: digest,
                 });
             }
-        } else {
-            fs::create_dir_all(out.join("checkpoints")).map_err(|e| io(out, e))?;
-            write_atomic(&out.join("recipe.toml"), options.recipe_text.as_bytes())?;
-            write_atomic(&marker, digest.as_bytes())?;
         }
+        // Before the folder is claimed: weights that don't fit must leave no run behind.
         let plain = Device::flex();
         let (net, start) = network(
             &options.recipe.config,
@@ -128,10 +128,16 @@ impl<'a> Run<'a> {
             options.seed,
             &plain,
         )?;
+        if !marker.exists() {
+            fs::create_dir_all(out.join("checkpoints")).map_err(|e| io(out, e))?;
+            write_atomic(&out.join("recipe.toml"), options.recipe_text.as_bytes())?;
+            write_atomic(&marker, digest.as_bytes())?;
+        }
         let mut run = Self {
             options,
             grads: Device::flex().autodiff(),
             plain,
+            items: items_digest(options, &net),
             net,
             place: Place { stage: 0, step: 0 },
             history: Vec::new(),
@@ -145,6 +151,10 @@ impl<'a> Run<'a> {
             run.place = Place { stage, step };
             run.history = checkpoint.state.history.clone();
             run.log_bytes = checkpoint.state.log_bytes;
+            run.items = match checkpoint.state.items.as_str() {
+                "" => items_digest(options, &run.net), // written before it was kept
+                digest => digest.to_owned(),
+            };
             progress.note(&format!("resumed at stage {stage}, step {step}"));
         } else if start == Start::Backbone {
             run.net = run.standardised(progress)?;
@@ -257,6 +267,7 @@ impl<'a> Run<'a> {
             Keep::Last => averaged(&net, &ema),
         };
         self.net = load(self.net.clone(), kept, "the kept weights", "lite")?;
+        self.items = items_digest(self.options, &self.net);
         self.place = Place { stage: self.place.stage + 1, step: 0 };
         self.restored = None;
         let fresh = AdamW::new(stage.optim);
@@ -353,22 +364,8 @@ impl<'a> Run<'a> {
         cut
     }
 
-    /// Stored items belong to the frozen part of the weights and to the photos.
     fn store_dir(&self, cut: usize) -> PathBuf {
-        let mut hash = Sha256::new();
-        for (name, array) in collect(&self.net) {
-            if name.starts_with("trunk.") {
-                hash.update(name.as_bytes());
-                array.data.iter().for_each(|v| hash.update(v.to_le_bytes()));
-            }
-        }
-        hash.update(&self.options.data_digest);
-        hash.update(serde_json::to_vec(&self.options.recipe.view).expect("a view is plain data"));
-        hash.update(self.options.seed.to_le_bytes());
-        let names = self.options.train.iter().chain(&self.options.val).map(|p| p.name.as_bytes());
-        names.for_each(|name| hash.update(name));
-        let digest = hex(&hash.finalize());
-        self.options.out.join("items").join(format!("{cut}-{}", &digest[..16]))
+        self.options.out.join("items").join(format!("{cut}-{}", self.items))
     }
 
     fn source<'s>(&'s self, cut: usize, dir: &'s Path) -> Source<'s> {
@@ -485,6 +482,7 @@ impl<'a> Run<'a> {
                 ema_steps: ema.steps(),
                 history: self.history.clone(),
                 log_bytes: self.log_bytes,
+                items: self.items.clone(),
                 run_digest: self.digest.clone(),
                 files: Vec::new(),
             },
@@ -497,10 +495,13 @@ impl<'a> Run<'a> {
     }
 
     /// Lines behind the last checkpoint belong to steps that will be made again.
-    fn cut_log(&self) -> Result<(), TrainError> {
+    fn cut_log(&mut self) -> Result<(), TrainError> {
         let path = self.options.out.join("log.jsonl");
         let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path);
         let file = file.map_err(|e| io(&path, e))?;
+        // A log that was taken away, or lost with the power, begins anew; it is not filled up.
+        let there = file.metadata().map_err(|e| io(&path, e))?.len();
+        self.log_bytes = self.log_bytes.min(there);
         file.set_len(self.log_bytes).map_err(|e| io(&path, e))
     }
 
@@ -523,6 +524,25 @@ impl<'a> Run<'a> {
             checkpoints: self.options.out.join("checkpoints"),
         }
     }
+}
+
+/// Stored items belong to the photos and to the backbone with which a stage begins. Within the
+/// stage only what lies behind the items changes, so a resumed stage finds them again.
+fn items_digest(options: &Options, net: &Lite) -> String {
+    let mut hash = Sha256::new();
+    for (name, array) in collect(net) {
+        if name.starts_with("trunk.") {
+            hash.update(name.as_bytes());
+            array.data.iter().for_each(|v| hash.update(v.to_le_bytes()));
+        }
+    }
+    hash.update(&options.data_digest);
+    let view = options.recipe.view.without_details();
+    hash.update(serde_json::to_vec(&view).expect("a view is plain data"));
+    hash.update(options.seed.to_le_bytes());
+    let names = options.train.iter().chain(&options.val).map(|p| p.name.as_bytes());
+    names.for_each(|name| hash.update(name));
+    hex(&hash.finalize())[..16].to_owned()
 }
 
 /// The averaged weights, or the plain ones where no average is kept.

@@ -23,7 +23,7 @@ pub struct Plan {
 
 /// Which photos have ladders when items are stored: every so many-th.
 pub fn has_ladder(stage: &Stage, index: usize) -> bool {
-    index as u64 % stage.copies.ladder_every.max(1) == 0
+    (index as u64).is_multiple_of(stage.copies.ladder_every.max(1))
 }
 
 /// The plan of step `step` of a stage over `names`: a pure function of its arguments.

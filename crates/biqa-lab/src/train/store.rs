@@ -78,12 +78,11 @@ impl Store {
         for chunk in chosen.chunks(CHUNK) {
             let first = offset + chunk[0];
             let path = source.dir.join(format!("{}-{first:06}.safetensors", label(copy)));
-            let items = match read(&path, chunk.len(), source) {
-                Some(items) => items,
-                None => {
-                    let photos: Vec<&Photo> = chunk.iter().map(|&i| &photos[i]).collect();
-                    compute(source, &photos, copy, &path)?
-                }
+            let items = if let Some(items) = read(&path, chunk.len(), source) {
+                items
+            } else {
+                let photos: Vec<&Photo> = chunk.iter().map(|&i| &photos[i]).collect();
+                compute(source, &photos, copy, &path)?
             };
             for (&i, item) in chunk.iter().zip(items) {
                 self.items.insert((offset + i, copy), item);
@@ -108,7 +107,7 @@ fn compute(
     source: &Source<'_>,
     photos: &[&Photo],
     copy: Copy,
-    path: &PathBuf,
+    path: &Path,
 ) -> Result<Vec<Item>, TrainError> {
     let mut items = Vec::with_capacity(photos.len());
     let mut failed = None;

@@ -115,14 +115,9 @@ impl Lite {
         self.sizes
     }
 
-    /// The raw score of one photo: `[crops, 3, h, w]` a size. Statistics are averaged over crops.
-    pub fn score_crops(&self, sizes: Vec<Tensor<4>>) -> f64 {
-        let statistics = sizes.into_iter().map(|x| {
-            let crops = x.dims()[0];
-            // One crop at a time: memory is that of one, and a score can't depend on the others.
-            let each = (0..crops).map(|i| self.statistics(x.clone().narrow(0, i, 1)));
-            Tensor::cat(each.collect(), 0).mean_dim(0)
-        });
+    /// The raw score of one look at a photo: `[1, 3, h, w]` a size.
+    pub fn score_look(&self, sizes: Vec<Tensor<4>>) -> f64 {
+        let statistics = sizes.into_iter().map(|x| self.statistics(x));
         let score = self.score(Tensor::cat(statistics.collect(), 1), None);
         f64::from(score.into_scalar::<f32>())
     }

@@ -108,10 +108,10 @@ impl Network {
         }
     }
 
-    /// The raw score of one picture from its crops, `[crops, 3, h, w]` a size.
+    /// The raw score of one look at a picture, `[1, 3, h, w]` a size.
     pub fn score(&self, sizes: Vec<Tensor<4>>) -> f64 {
         match self {
-            Self::Lite(net) => net.score_crops(sizes),
+            Self::Lite(net) => net.score_look(sizes),
         }
     }
 }

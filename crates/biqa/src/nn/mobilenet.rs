@@ -7,6 +7,9 @@
 //!
 //! Shapes: `b` images, `c` channels, `h w` rows and columns.
 
+// A field's leading underscore stands for a number in an `nn.Sequential` (see `weights::ParamPath`).
+#![allow(clippy::used_underscore_binding)]
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -43,8 +46,9 @@ struct Classifier {
     _1: Linear,
 }
 
-/// One entry of `features`.
+/// One entry of `features`. There are nineteen: their sizes don't matter.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)]
 enum Feature {
     Plain(ConvNorm),
     Residual(InvertedResidual),

@@ -214,7 +214,7 @@ impl Attention {
         let h = self.heads;
 
         let qkv = self.qkv.forward(x).reshape([b, n, 3, h, d / h]).permute([2, 0, 3, 1, 4]);
-        let [q, k, v] = [0, 1, 2].map(|i| qkv.clone().slice([i..i + 1]).squeeze_dim::<4>(0)); // [b, h, n, d/h]
+        let [q, k, v] = [0, 1, 2].map(|i| qkv.clone().narrow(0, i, 1).squeeze_dim::<4>(0)); // [b, h, n, d/h]
 
         let scores = q.matmul(k.swap_dims(2, 3)) / ((d / h) as f64).sqrt(); // [b, h, n, n]
         let mixed = softmax(scores, 3).matmul(v); // [b, h, n, d/h]

@@ -1,0 +1,149 @@
+//! `conv_act` with its hand-written gradients equals Burn's own convolution and clamp.
+#![cfg(feature = "train")]
+
+use biqa::nn::conv::conv_act;
+use biqa::random::stream;
+use biqa::weights::host;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Largest difference, as a share of the number where that is above 1.
+const TOLERANCE: f32 = 1e-4;
+
+/// A convolution of `c` to `o` channels with a `k x k` kernel.
+#[derive(Clone, Copy, Debug)]
+struct Conv {
+    c: usize,
+    o: usize,
+    k: usize,
+    stride: usize,
+    groups: usize,
+}
+
+/// Every kind that has a kernel of its own, and what is left to Burn.
+const CONVS: [(&str, Conv); 10] = [
+    ("depthwise", Conv { c: 6, o: 6, k: 3, stride: 1, groups: 6 }),
+    ("depthwise, stride 2", Conv { c: 6, o: 6, k: 3, stride: 2, groups: 6 }),
+    ("depthwise of 20 channels", Conv { c: 20, o: 20, k: 3, stride: 1, groups: 20 }),
+    ("pointwise, wider", Conv { c: 5, o: 18, k: 1, stride: 1, groups: 1 }),
+    ("pointwise, narrower", Conv { c: 24, o: 3, k: 1, stride: 1, groups: 1 }),
+    ("pointwise, stride 2", Conv { c: 5, o: 4, k: 1, stride: 2, groups: 1 }),
+    ("dense", Conv { c: 3, o: 4, k: 3, stride: 1, groups: 1 }),
+    ("dense, stride 2", Conv { c: 3, o: 8, k: 3, stride: 2, groups: 1 }),
+    ("two groups", Conv { c: 4, o: 6, k: 3, stride: 1, groups: 2 }),
+    ("one channel", Conv { c: 1, o: 1, k: 3, stride: 2, groups: 1 }),
+];
+
+/// Rows and columns: the least, odd and even, longer than a vector register.
+const SIZES: [[usize; 2]; 7] = [[1, 1], [1, 5], [2, 2], [3, 8], [7, 6], [16, 17], [19, 40]];
+
+/// Numbers around 0; at `gain` 4 ReLU6 cuts some at both ends.
+fn numbers(name: &str, n: usize, gain: f64) -> Vec<f32> {
+    let mut draws = stream(1, name, 0);
+    (0..n).map(|_| draws.uniform(-gain, gain)).collect()
+}
+
+fn tensor<const D: usize>(name: &str, shape: [usize; D], gain: f64, device: &Device) -> Tensor<D> {
+    let data = numbers(name, shape.iter().product(), gain);
+    Tensor::from_data(TensorData::new(data, shape), device)
+}
+
+/// Output and gradients of input, weight and bias of `sum(y * g)`, by name.
+type Found = Vec<(&'static str, Vec<f32>)>;
+
+fn found(conv: Conv, b: usize, [h, w]: [usize; 2], relu6: bool, ours: bool) -> Found {
+    let device = Device::flex().autodiff();
+    let Conv { c, o, k, stride, groups } = conv;
+    let x = tensor("x", [b, c, h, w], 4.0, &device).require_grad();
+    let weight = tensor("weight", [o, c / groups, k, k], 1.0, &device).require_grad();
+    let bias = tensor("bias", [o], 1.0, &device).require_grad();
+    let y = if ours {
+        conv_act(x.clone(), weight.clone(), bias.clone(), stride, groups, relu6)
+    } else {
+        burns(x.clone(), weight.clone(), bias.clone(), conv, relu6)
+    };
+    let g = tensor("g", y.dims(), 1.0, &device);
+    let grads = (y.clone() * g).sum().backward();
+    vec![
+        ("y", host(&y.inner())),
+        ("dx", host(&x.grad(&grads).expect("x was asked for"))),
+        ("dw", host(&weight.grad(&grads).expect("the weight was asked for"))),
+        ("db", host(&bias.grad(&grads).expect("the bias was asked for"))),
+    ]
+}
+
+/// The definition, by Burn's own operations.
+fn burns(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, conv: Conv, relu6: bool) -> Tensor<4> {
+    let padding = [(conv.k - 1) / 2; 2];
+    let options = ConvOptions::new([conv.stride; 2], padding, [1, 1], conv.groups);
+    let y = conv2d(x, weight, Some(bias), options);
+    if relu6 { y.clamp(0.0, 6.0) } else { y }
+}
+
+#[track_caller]
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (i, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= TOLERANCE * b.abs().max(1.0), "{what}[{i}]: {a}, Burn has {b}");
+    }
+}
+
+#[test]
+fn output_and_gradients_are_burns_own_on_every_kind_and_size() {
+    for (name, conv) in CONVS {
+        for size in SIZES {
+            for b in [1, 3] {
+                for relu6 in [false, true] {
+                    let ours = found(conv, b, size, relu6, true);
+                    let burns = found(conv, b, size, relu6, false);
+                    for ((part, ours), (_, burns)) in ours.iter().zip(&burns) {
+                        let what = format!("{name}, {b} of {size:?}, relu6 {relu6}: {part}");
+                        assert_close(ours, burns, &what);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A picture out of a batch, and one whose rows and columns changed places: views, not copies.
+#[test]
+fn an_input_that_is_a_view_of_another_tensor_gives_the_same() {
+    let device = Device::flex();
+    for (name, conv) in CONVS {
+        let Conv { c, o, k, stride, groups } = conv;
+        let weight = tensor("weight", [o, c / groups, k, k], 1.0, &device);
+        let bias = tensor("bias", [o], 1.0, &device);
+        let batch = tensor("x", [3, c, 7, 9], 4.0, &device);
+        let views = [
+            ("narrow", batch.clone().narrow(0, 1, 1)),
+            ("inner window", batch.clone().slice([0..3, 0..c, 1..6, 2..9])),
+            ("transposed", batch.swap_dims(2, 3)),
+        ];
+        for (kind, view) in views {
+            let ours = conv_act(view.clone(), weight.clone(), bias.clone(), stride, groups, true);
+            let burns = burns(view, weight.clone(), bias.clone(), conv, true);
+            assert_eq!(ours.dims(), burns.dims(), "{name}, {kind}");
+            assert_close(&host(&ours), &host(&burns), &format!("{name}, {kind}"));
+        }
+    }
+}
+
+#[test]
+fn a_frozen_weight_has_no_gradient_and_the_others_keep_theirs() {
+    let device = Device::flex().autodiff();
+    for (name, conv) in CONVS {
+        let Conv { c, o, k, stride, groups } = conv;
+        let x = tensor("x", [2, c, 7, 6], 4.0, &device).require_grad();
+        let weight = tensor("weight", [o, c / groups, k, k], 1.0, &device);
+        let bias = tensor("bias", [o], 1.0, &device).require_grad();
+        let y = conv_act(x.clone(), weight.clone(), bias.clone(), stride, groups, true);
+        let g = tensor("g", y.dims(), 1.0, &device);
+        let grads = (y * g).sum().backward();
+        assert!(weight.grad(&grads).is_none(), "{name}");
+        let whole = found(conv, 2, [7, 6], true, true);
+        assert_eq!(host(&x.grad(&grads).expect("dx")), whole[1].1, "{name}");
+        assert_eq!(host(&bias.grad(&grads).expect("db")), whole[3].1, "{name}");
+    }
+}
