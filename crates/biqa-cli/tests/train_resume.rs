@@ -18,9 +18,9 @@ use common::{Place, Run};
 
 const TRAIN: usize = 9;
 const VAL: usize = 3;
-const KILLS: u64 = 20;
-/// So many of them in the preparations.
-const EARLY: u64 = 3;
+const KILLS: usize = 20;
+/// So many of them go once through the whole run.
+const SERIES: usize = 10;
 /// Three stages of two epochs of two steps.
 const STEPS: usize = 12;
 
@@ -149,37 +149,55 @@ struct Kills {
     in_checkpoint: usize,
     before_first_step: usize,
     too_late: usize,
+    /// Steps that the run had made when it went on.
+    resumed_at: Vec<usize>,
 }
 
-/// Starts the run and kills it: the first ones at any moment of the preparations, the others once
-/// the log has its share of the lines and, every other time, while a checkpoint is being written;
-/// each a little later than that, by chance.
-fn start_and_kill(place: &Place, number: u64, draws: &mut Sequence, kills: &mut Kills) {
-    let said = fs::File::create(place.path("stderr.txt")).expect("a file");
+impl Kills {
+    fn hits(&self) -> usize {
+        self.in_step + self.in_checkpoint + self.before_first_step
+    }
+}
+
+/// Steps made at the newest checkpoint.
+fn steps_kept(place: &Place) -> usize {
+    let newest = checkpoints(place, "killed").pop();
+    let state = newest.and_then(|c| fs::read(c.join("state.json")).ok());
+    let state: Option<State> = state.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    state.map_or(0, |s| s.stage * STEPS / 3 + s.step as usize)
+}
+
+/// Starts the run and kills it, every fifth time at any moment of the preparations, else after a
+/// step of its own, its share of all for the `number`th of [`SERIES`] kills, and every other time
+/// while a checkpoint is being written; each a little later than that, by chance. Returns whether
+/// it came to its end before.
+fn start_and_kill(place: &Place, number: usize, draws: &mut Sequence, kills: &mut Kills) -> bool {
     let stale = unfinished(place, "killed");
     let writes = |place: &Place| unfinished(place, "killed").iter().any(|p| !stale.contains(p));
-    // A step after every checkpoint, or three whose lines in the log are to be cut.
+    let kept = steps_kept(place);
+    let target = (kept + 1).max(number * STEPS / SERIES);
+    let (early, in_write) = (number.is_multiple_of(5), !number.is_multiple_of(2));
+    // A checkpoint after every step, or after three whose lines in the log are to be cut.
     let mut line = args("killed", &["--resume"]);
     let at = line.iter().position(|arg| *arg == "--checkpoint-steps").expect("it is there");
-    line[at + 1] = if number % 4 < 2 { "1" } else { "3" };
-    let mut child = place.command(&line);
-    let mut child = child.stderr(said).spawn().expect("biqa starts");
+    line[at + 1] = if number % 3 < 2 { "1" } else { "3" };
+    let said = fs::File::create(place.path("stderr.txt")).expect("a file");
+    let mut child = place.command(&line).stderr(said).spawn().expect("biqa starts");
     let begin = Instant::now();
-    let target = (number as usize * STEPS).div_ceil(KILLS as usize);
-    let in_write = number % 2 == 1;
-    // The lines of the run before are cut when this one says where it goes on.
     let anew = checkpoints(place, "killed").iter().all(|c| !c.join("state.json").exists());
-    let ready = |place: &Place| anew || place.read("stderr.txt").contains("resumed at");
     let reached = |place: &Place| {
-        ready(place) && lines(place, "killed") >= target && (!in_write || writes(place))
+        // The lines of the run before are cut when this one says where it goes on.
+        (anew || place.read("stderr.txt").contains("resumed at"))
+            && lines(place, "killed") >= target
+            && (!in_write || writes(place))
     };
     let mut ended = false;
-    while number >= EARLY && !ended && !reached(place) {
-        assert!(begin.elapsed() < Duration::from_secs(60), "{}", place.read("stderr.txt"));
-        sleep(Duration::from_millis(1));
+    while !early && !ended && !reached(place) {
+        assert!(begin.elapsed() < Duration::from_mins(1), "{}", place.read("stderr.txt"));
+        sleep(Duration::from_micros(300));
         ended = child.try_wait().expect("a child").is_some();
     }
-    let most = if number < EARLY { 120.0 } else { 60.0 };
+    let most = if early { 100.0 } else { 20.0 };
     sleep(Duration::from_micros((1e3 * most * draws.unit()) as u64));
     let second = begin.elapsed() + Duration::from_secs(1);
     while !in_write && writes(place) && begin.elapsed() < second {
@@ -199,13 +217,40 @@ fn start_and_kill(place: &Place, number: u64, draws: &mut Sequence, kills: &mut 
     } else {
         kills.in_step += 1;
     }
+    kills.resumed_at.push(kept);
+    ended
 }
 
-/// Cuts the last byte off a file of a checkpoint.
+/// What else may have happened to the checkpoints between two runs.
+fn damage_number(place: &Place, number: usize) {
+    let found = checkpoints(place, "killed");
+    let newest = found.last().expect("a checkpoint");
+    match number {
+        0 => damage(newest, "weights.safetensors"),
+        1 => fs::remove_file(newest.join("optimizer.safetensors")).expect("it is there"),
+        // None is left: the run starts anew.
+        2 => {
+            damage(newest, "state.json");
+            for old in &found[..found.len() - 1] {
+                fs::remove_dir_all(old).expect("it is there");
+            }
+        }
+        // What a kill in a write leaves, in the way of all that come.
+        _ => {
+            for (stage, step) in (0..3).flat_map(|stage| (0..5).map(move |step| (stage, step))) {
+                let name = format!("killed/checkpoints/.partial-step-{stage:02}-{step:09}");
+                place.file(format!("{name}/weights.safetensors"), b"half");
+            }
+        }
+    }
+}
+
+/// Changes the last byte of a file of a checkpoint: a number, where it is weights.
 fn damage(checkpoint: &Path, file: &str) {
     let path = checkpoint.join(file);
-    let bytes = fs::read(&path).expect("a file of the checkpoint");
-    fs::write(&path, &bytes[..bytes.len() - 1]).expect("writable");
+    let mut bytes = fs::read(&path).expect("a file of the checkpoint");
+    *bytes.last_mut().expect("it is not empty") ^= 1;
+    fs::write(&path, bytes).expect("writable");
 }
 
 #[test]
@@ -213,39 +258,21 @@ fn a_run_that_was_killed_twenty_times_equals_one_that_was_not() {
     let (place, alone) = whole();
     let mut draws = stream(11, "kills", 0);
     let (mut kills, mut damaged) = (Kills::default(), 0);
-    for number in 0..KILLS {
-        start_and_kill(place, number, &mut draws, &mut kills);
-        let found = checkpoints(place, "killed");
-        match (number, &found[..]) {
-            // All are damaged: the run starts anew. (A kill in the removal of an old checkpoint
-            // may have taken its state already.)
-            (5, [.., newest]) => {
-                damage(newest, "state.json");
-                for old in &found[..found.len() - 1] {
-                    fs::remove_dir_all(old).expect("it is there");
-                }
-            }
-            (9, [.., newest]) => damage(newest, "weights.safetensors"),
-            (13, [.., newest]) => {
-                fs::remove_file(newest.join("optimizer.safetensors")).expect("it is there");
-            }
-            // What a kill in a write leaves, in the way of the next checkpoints.
-            (15, [.., newest]) => {
-                for step in 0..4 {
-                    let name = format!("killed/checkpoints/.partial-step-02-{step:09}");
-                    place.file(format!("{name}/weights.safetensors"), b"half");
-                }
-                assert!(newest.exists());
-            }
-            _ => continue,
+    for attempt in 0..4 * KILLS {
+        if kills.hits() >= KILLS && damaged == 4 {
+            break;
         }
-        damaged += 1;
+        if start_and_kill(place, attempt, &mut draws, &mut kills) {
+            assert_same(place, "killed");
+            fs::remove_dir_all(place.path("killed")).expect("to begin anew");
+        } else if kills.hits() > 4 * (damaged + 1) && !checkpoints(place, "killed").is_empty() {
+            damage_number(place, damaged);
+            damaged += 1;
+        }
     }
-    assert_eq!(damaged, 4, "there were checkpoints to damage");
-    let run = place.biqa(&args("killed", &["--resume"])).ends(0);
+    place.biqa(&args("killed", &["--resume"])).ends(0);
     eprintln!("{alone:?} without a kill; {kills:?}");
-    assert!(run.stderr.contains("resumed at stage"), "{}", run.stderr);
-    assert!(kills.too_late <= KILLS as usize / 4, "too few kills hit the run: {kills:?}");
+    assert!(kills.hits() >= KILLS && damaged == 4, "too few kills hit the run: {kills:?}");
     assert!(kills.in_checkpoint >= 3, "too few kills hit a write: {kills:?}");
     assert!(kills.in_step >= 2, "too few kills hit a step: {kills:?}");
     assert_same(place, "killed");
@@ -389,7 +416,7 @@ fn what_cannot_be_trained_on_is_said_before_anything_is_made() {
     try_with("labels.csv", constant, &["all scores are 3", "nothing to learn"]);
     let missing = labels.replace("05.ppm", "gone.ppm");
     try_with("labels.csv", missing, &["gone.ppm", "1 of 12 labelled images"]);
-    let few: String = labels.lines().take(5).map(|line| format!("{line}\n")).collect();
+    let few = labels.lines().take(5).collect::<Vec<_>>().join("\n");
     try_with("labels.csv", few, &["at least 4 and 3 are needed"]);
     try_with("labels.csv", labels.replace("path,score", "path,rank"), &["no column `score`"]);
 

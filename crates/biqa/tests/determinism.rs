@@ -161,7 +161,7 @@ fn ppm(picture: &Rgb8) -> Vec<u8> {
 fn scores(scorer: &Scorer, paths: &[PathBuf], threads: usize) -> Vec<Bits> {
     let options = RunOptions { threads, ..RunOptions::default() };
     let mut found = Vec::new();
-    score_all(scorer, &mut paths.to_vec().into_iter(), &options, &mut |i, record| {
+    score_all(scorer, &mut paths.iter().cloned(), &options, &mut |i, record| {
         assert_eq!(i, found.len(), "rows come in input order");
         assert_eq!(Path::new(&record.path), paths[i]);
         let score = record.score.unwrap_or_else(|| panic!("{:?}", record.error));

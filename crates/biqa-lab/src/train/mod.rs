@@ -2,7 +2,7 @@
 //!
 //! Everything a step does is a function of (recipe, seed, step), so that a run which was killed and
 //! resumed equals one that was not, bit for bit. Order of the files: [`recipe`] what to do,
-//! [`items`] and [`store`] what the network starts from, [`step`] one optimiser step, [`run`] the
+//! [`items`] and [`store`] what the network starts from, [`step`] one optimiser step, [`mod@run`] the
 //! loop, [`checkpoint`] what survives.
 
 pub mod checkpoint;
