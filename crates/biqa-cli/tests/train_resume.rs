@@ -4,7 +4,7 @@
 mod common;
 mod made;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -21,6 +21,8 @@ const VAL: usize = 3;
 const KILLS: usize = 20;
 /// So many of them go once through the whole run.
 const SERIES: usize = 10;
+/// Damages that [`damage_number`] knows.
+const DAMAGES: usize = 4;
 /// Three stages of two epochs of two steps.
 const STEPS: usize = 12;
 
@@ -161,10 +163,11 @@ impl Kills {
 
 /// Steps made at the newest checkpoint.
 fn steps_kept(place: &Place) -> usize {
-    let newest = checkpoints(place, "killed").pop();
-    let state = newest.and_then(|c| fs::read(c.join("state.json")).ok());
-    let state: Option<State> = state.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    state.map_or(0, |s| s.stage * STEPS / 3 + s.step as usize)
+    let state = |c: &PathBuf| -> Option<State> {
+        serde_json::from_slice(&fs::read(c.join("state.json")).ok()?).ok()
+    };
+    let newest = checkpoints(place, "killed").iter().rev().find_map(state);
+    newest.map_or(0, |s| s.stage * STEPS / 3 + s.step as usize)
 }
 
 /// Starts the run and kills it, every fifth time at any moment of the preparations, else after a
@@ -184,7 +187,7 @@ fn start_and_kill(place: &Place, number: usize, draws: &mut Sequence, kills: &mu
     let said = fs::File::create(place.path("stderr.txt")).expect("a file");
     let mut child = place.command(&line).stderr(said).spawn().expect("biqa starts");
     let begin = Instant::now();
-    let anew = checkpoints(place, "killed").iter().all(|c| !c.join("state.json").exists());
+    let anew = kept == 0;
     let reached = |place: &Place| {
         // The lines of the run before are cut when this one says where it goes on.
         (anew || place.read("stderr.txt").contains("resumed at"))
@@ -226,13 +229,15 @@ fn damage_number(place: &Place, number: usize) {
     let found = checkpoints(place, "killed");
     let newest = found.last().expect("a checkpoint");
     match number {
-        0 => damage(newest, "weights.safetensors"),
+        2 => damage(newest, "weights.safetensors"),
         1 => fs::remove_file(newest.join("optimizer.safetensors")).expect("it is there"),
         // None is left: the run starts anew.
-        2 => {
-            damage(newest, "state.json");
-            for old in &found[..found.len() - 1] {
-                fs::remove_dir_all(old).expect("it is there");
+        0 => {
+            for checkpoint in &found {
+                // A kill in the removal of an old one may have taken its state already.
+                if checkpoint.join("state.json").exists() {
+                    damage(checkpoint, "state.json");
+                }
             }
         }
         // What a kill in a write leaves, in the way of all that come.
@@ -257,24 +262,35 @@ fn damage(checkpoint: &Path, file: &str) {
 fn a_run_that_was_killed_twenty_times_equals_one_that_was_not() {
     let (place, alone) = whole();
     let mut draws = stream(11, "kills", 0);
-    let (mut kills, mut damaged) = (Kills::default(), 0);
-    for attempt in 0..4 * KILLS {
-        if kills.hits() >= KILLS && damaged == 4 {
+    let (mut kills, mut damaged, mut number) = (Kills::default(), 0, 0);
+    for _ in 0..2 * KILLS {
+        if kills.hits() >= KILLS && damaged == DAMAGES {
             break;
         }
-        if start_and_kill(place, attempt, &mut draws, &mut kills) {
+        let ended = start_and_kill(place, number, &mut draws, &mut kills);
+        number += 1;
+        if ended {
             assert_same(place, "killed");
             fs::remove_dir_all(place.path("killed")).expect("to begin anew");
-        } else if kills.hits() > 4 * (damaged + 1) && !checkpoints(place, "killed").is_empty() {
+            number = 0;
+        } else if damaged < DAMAGES
+            && kills.hits() > 3 * (damaged + 1)
+            && !checkpoints(place, "killed").is_empty()
+        {
             damage_number(place, damaged);
             damaged += 1;
+            if steps_kept(place) == 0 {
+                number = 0;
+            }
         }
     }
     place.biqa(&args("killed", &["--resume"])).ends(0);
     eprintln!("{alone:?} without a kill; {kills:?}");
-    assert!(kills.hits() >= KILLS && damaged == 4, "too few kills hit the run: {kills:?}");
+    assert!(kills.hits() >= KILLS && damaged == DAMAGES, "too few kills hit the run: {kills:?}");
     assert!(kills.in_checkpoint >= 3, "too few kills hit a write: {kills:?}");
-    assert!(kills.in_step >= 2, "too few kills hit a step: {kills:?}");
+    assert!(kills.in_step >= 3, "too few kills hit a step: {kills:?}");
+    let places: BTreeSet<usize> = kills.resumed_at.iter().copied().collect();
+    assert!(places.len() >= STEPS / 3, "the kills are not spread over the run: {kills:?}");
     assert_same(place, "killed");
 }
 
@@ -515,4 +531,44 @@ fn the_made_model_is_whole() {
     scores.sort_by(f64::total_cmp);
     scores.dedup();
     assert!(scores.len() > TRAIN, "{scores:?}");
+}
+
+#[test]
+fn a_checkpoint_with_one_changed_number_gives_way_to_the_one_before() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |step: u64| Checkpoint {
+        state: State { step, ..state() },
+        weights: made::lite_arrays(),
+        ema: BTreeMap::new(),
+        optimizer: BTreeMap::new(),
+        best: BTreeMap::new(),
+    };
+    at(1).write(folder.path()).expect("written");
+    at(2).write(folder.path()).expect("written");
+    damage(&folder.path().join("step-00-000000002"), "weights.safetensors");
+    let found = Checkpoint::newest(folder.path()).expect("readable");
+    assert!(found == Some(at(1)), "the damage was not seen");
+}
+
+/// A run that starts anew, because all it had is damaged, keeps the checkpoints that it writes.
+#[test]
+fn damaged_checkpoints_that_lie_ahead_do_not_push_out_new_ones() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |step: u64| Checkpoint {
+        state: State { step, ..state() },
+        weights: BTreeMap::new(),
+        ema: BTreeMap::new(),
+        optimizer: BTreeMap::new(),
+        best: BTreeMap::new(),
+    };
+    for step in [8, 9] {
+        at(step).write(folder.path()).expect("written");
+        damage(&folder.path().join(format!("step-00-{step:09}")), "state.json");
+    }
+    for step in [1, 2] {
+        at(step).write(folder.path()).expect("written");
+        let found = Checkpoint::newest(folder.path()).expect("readable");
+        assert_eq!(found.map(|c| c.state.step), Some(step));
+    }
+    assert_eq!(names(folder.path()), ["step-00-000000001", "step-00-000000002"]);
 }

@@ -102,10 +102,11 @@ impl Checkpoint {
         remove(&place)?;
         fs::rename(&partial, &place).map_err(io(&place))?;
         File::open(dir).and_then(|d| d.sync_all()).map_err(io(dir))?;
-        for old in list(dir)?.iter().rev().skip(KEEP) {
-            remove(old)?;
-        }
-        Ok(())
+        // What lies ahead of this one is damaged, else the run would have gone on from there. It
+        // must not count among those that are kept.
+        let all = list(dir)?;
+        let behind = all.iter().take_while(|other| **other <= place).count();
+        all[behind..].iter().chain(&all[..behind.saturating_sub(KEEP)]).try_for_each(|p| remove(p))
     }
 
     /// The newest whole checkpoint of a run, if there is one.
