@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::LoadOptions;
+
 /// The version of the row's form.
 pub const SCHEMA: u32 = 1;
 
@@ -43,4 +45,12 @@ pub struct Record {
     pub view: String,
     /// Time from bytes to score, in milliseconds. The only field that differs between two runs.
     pub ms: Option<f64>,
+    /// How the picture was loaded (`LoadOptions::label`): `biqa`, `pillow`, or what differs.
+    #[serde(default = "usual_loader")]
+    pub loader: String,
+}
+
+/// Rows had no such field before there was a choice.
+fn usual_loader() -> String {
+    LoadOptions::default().label()
 }

@@ -143,7 +143,7 @@ impl Scorer {
     /// Scores a file. Never fails: whatever goes wrong is the row's `error`.
     pub fn score_path(&self, path: &Path, options: &LoadOptions) -> Record {
         let start = Instant::now();
-        let mut record = self.empty_record(path);
+        let mut record = self.empty_record(path, options);
         record.bytes = std::fs::metadata(path).ok().map(|meta| meta.len());
         match catch_unwind(AssertUnwindSafe(|| self.try_score(path, options))) {
             Ok(Ok((picture, score))) => {
@@ -201,7 +201,7 @@ impl Scorer {
         }
     }
 
-    fn empty_record(&self, path: &Path) -> Record {
+    fn empty_record(&self, path: &Path, options: &LoadOptions) -> Record {
         let (path, odd) = printable(path);
         let mut notes = Vec::new();
         if odd {
@@ -223,6 +223,7 @@ impl Scorer {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             view: self.card().view.label(),
             ms: None,
+            loader: options.label(),
         }
     }
 }

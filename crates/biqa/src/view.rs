@@ -95,12 +95,14 @@ pub struct Cut {
 #[non_exhaustive]
 pub enum ViewError {
     /// A number of the view itself is out of its range.
-    #[error("the view's `{field}` is out of range: {expected}")]
+    #[error("the view's `{field}` is out of range: expected {expected}, found {found}")]
     Field {
         /// The card's key.
         field: &'static str,
         /// What it may be.
         expected: &'static str,
+        /// What it is.
+        found: String,
     },
     /// A picture could not be brought to the size that the view asks for.
     #[error(transparent)]
@@ -118,41 +120,50 @@ impl View {
 
     /// What is wrong with the view, if anything.
     pub fn check(&self) -> Result<(), ViewError> {
-        let bad = |field, expected| Err(ViewError::Field { field, expected });
+        let bad = |field, expected, found| Err(ViewError::Field { field, expected, found });
         let side = |n: u32| (1..=LARGEST_SIDE).contains(&n);
         match &self.policy {
             Policy::Whole { sizes, smallest, details } => {
                 if sizes.is_empty() || sizes.len() > MOST_SIZES || !sizes.iter().all(|&s| side(s)) {
-                    return bad("sizes", "1 to 8 short sides of 1 to 4096 pixels");
+                    return bad(
+                        "sizes",
+                        "1 to 8 short sides of 1 to 4096 pixels",
+                        format!("{sizes:?}"),
+                    );
                 }
                 if !side(*smallest) {
-                    return bad("smallest", "1 to 4096 pixels");
+                    return bad("smallest", "1 to 4096 pixels", smallest.to_string());
                 }
                 let fits = |d: &Details| {
                     let crops = d.columns.saturating_mul(d.rows);
                     side(d.crop) && d.from >= d.crop && (1..=MOST_CROPS).contains(&crops)
                 };
-                if !details.as_ref().is_none_or(fits) {
+                if let Some(d) = details.as_ref().filter(|d| !fits(d)) {
+                    let Details { from, crop, columns, rows } = d;
                     return bad(
                         "details",
                         "crop of 1 to 4096 pixels, from at least crop, 1 to 1024 crops",
+                        format!("crop {crop}, from {from}, {columns} x {rows} crops"),
                     );
                 }
             }
             Policy::Grid { crop, columns, rows, short_side } => {
                 if !side(*crop) || !short_side.is_none_or(side) {
-                    return bad("crop and short_side", "1 to 4096 pixels");
+                    let short = short_side.map_or("none".to_owned(), |side| side.to_string());
+                    let found = format!("{crop} and {short}");
+                    return bad("crop and short_side", "1 to 4096 pixels", found);
                 }
                 if *columns == 0 || *rows == 0 || columns.saturating_mul(*rows) > MOST_CROPS {
-                    return bad("columns and rows", "1 or more each, together at most 1024 crops");
+                    let expected = "1 or more each, together at most 1024 crops";
+                    return bad("columns and rows", expected, format!("{columns} and {rows}"));
                 }
             }
         }
         if !self.std.iter().all(|&s| s.is_finite() && s > 0.0) {
-            return bad("std", "finite and above 0");
+            return bad("std", "finite numbers above 0", format!("{:?}", self.std));
         }
         if !self.mean.iter().all(|m| m.is_finite()) {
-            return bad("mean", "finite");
+            return bad("mean", "finite numbers", format!("{:?}", self.mean));
         }
         Ok(())
     }

@@ -1,31 +1,16 @@
 //! Files as users have them: wrong suffixes, folders, odd names; and the options
 //! (papers/images.md, section 11, items 9, 14, 15, and sections 4 to 7).
 
+mod made;
+
 use std::path::Path;
 
 use biqa::image::{Alpha, ErrorKind, Limits, LoadOptions, Picture, WarningKind, decode, load};
-
-fn golden(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/images");
-    std::fs::read(folder.join(name)).expect(name)
-}
+use made::golden;
+use made::qoi::qoi;
 
 fn shown(bytes: &[u8], options: &LoadOptions) -> Picture {
     decode(bytes, "a", options).expect("a picture")
-}
-
-/// A QOI file of RGBA pixels, one tag each.
-fn qoi(width: u32, height: u32, pixels: &[[u8; 4]]) -> Vec<u8> {
-    let mut out = b"qoif".to_vec();
-    out.extend(width.to_be_bytes());
-    out.extend(height.to_be_bytes());
-    out.extend([4, 0]);
-    for pixel in pixels {
-        out.push(0xFF);
-        out.extend(pixel);
-    }
-    out.extend([0, 0, 0, 0, 0, 0, 0, 1]);
-    out
 }
 
 #[test]
@@ -52,6 +37,17 @@ fn what_is_no_file_has_its_kind() {
     assert_eq!(kind(&empty), ErrorKind::Empty);
     #[cfg(unix)]
     assert_eq!(kind(Path::new("/dev/null")), ErrorKind::NotAFile);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_says_where_it_leads() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("a.png");
+    std::os::unix::fs::symlink("gone\n.png", &path).expect("a link");
+    let error = load(&path, &LoadOptions::default()).expect_err("an error");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.hint(), Some("it is a link to \"gone\\x0a.png\", which is not there"));
 }
 
 #[cfg(unix)]

@@ -118,7 +118,10 @@ fn parse(job: &Job) -> Result<Header, Fault> {
     let size = u32_at(FILE_HEADER)? as usize;
     let core = size == 12;
     if !(core || (16..=124).contains(&size)) {
-        return Err(Fault::corrupt(FORMAT, format_args!("a header of {size} bytes")));
+        return Err(Fault::corrupt(
+            FORMAT,
+            format_args!("a header of {size} bytes, not 12 or 16 to 124"),
+        ));
     }
     // Fields beyond a short header are zero (OS/2 2.x may stop after any field from 16 on).
     let field = |offset: usize| {

@@ -141,6 +141,7 @@ impl Fault {
     /// `where_` completes "the FORMAT data is truncated (…)".
     pub(super) fn truncated(format: &str, where_: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Truncated, format!("the {format} data is truncated ({where_})"))
+            .hint("the file is incomplete: copy it again")
     }
 
     /// The data of a file of `bytes` bytes end before what its headers promise.
@@ -150,6 +151,12 @@ impl Fault {
 
     pub(super) fn corrupt(format: &str, what: impl fmt::Display) -> Self {
         Self::new(ErrorKind::Corrupt, format!("the {format} data is corrupt: {what}"))
+            .hint("copy it again, or save it anew where it opens")
+    }
+
+    /// A limit stands in the way; the message ends with its key.
+    pub(super) fn beyond(kind: ErrorKind, message: String) -> Self {
+        Self::new(kind, message).hint("make it smaller, or raise the limit")
     }
 
     /// `what` is the name of the format or variant, such as "SVG" or "arithmetic-coded JPEG".

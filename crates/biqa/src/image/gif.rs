@@ -93,7 +93,7 @@ pub(super) fn decode(job: &Job) -> Result<Decoded, Fault> {
             0x3B => return Err(Fault::corrupt(FORMAT, "no picture before the end marker")),
             // Some writers leave zeros between blocks.
             0 => {}
-            other => return Err(Fault::corrupt(FORMAT, format_args!("block {other:02x}"))),
+            other => return Err(Fault::corrupt(FORMAT, format_args!("unknown block {other:02x}"))),
         }
     };
     let frame = Frame {
@@ -181,7 +181,7 @@ pub(super) fn decode(job: &Job) -> Result<Decoded, Fault> {
 fn inflate(job: &Job, blocks: &mut Blocks, out: &mut [u8]) -> Result<usize, Fault> {
     let min_code = blocks.need(1)?[0];
     if !(1..=11).contains(&min_code) {
-        return Err(Fault::corrupt(FORMAT, format_args!("LZW code size {min_code}")));
+        return Err(Fault::corrupt(FORMAT, format_args!("LZW code size {min_code}, not 1 to 11")));
     }
     let mut decoder = weezl::decode::Decoder::new(weezl::BitOrder::Lsb, min_code.max(2));
     let mut done = 0;

@@ -64,7 +64,7 @@ impl Limits {
         }
         if bytes > self.max_file_bytes {
             let limit = self.max_file_bytes;
-            return Err(Fault::new(
+            return Err(Fault::beyond(
                 ErrorKind::FileTooLarge,
                 format!("the file has {bytes} bytes; the limit is {limit} (max_file_bytes)"),
             ));
@@ -82,19 +82,19 @@ impl Limits {
         }
         if width.max(height) > u64::from(self.max_side) {
             let limit = self.max_side;
-            return Err(Fault::new(
+            return Err(Fault::beyond(
                 ErrorKind::SideTooLong,
                 format!("{width} x {height}: a side is longer than {limit} (max_side)"),
             ));
         }
         let pixels = u128::from(width) * u128::from(height);
         if pixels > u128::from(self.max_pixels) {
-            return Err(Fault::new(
+            return Err(Fault::beyond(
                 ErrorKind::TooManyPixels,
                 format!(
-                    "{width} x {height} = {} megapixels; the limit is {} megapixels (max_pixels)",
-                    megapixels(pixels),
-                    megapixels(u128::from(self.max_pixels)),
+                    "{width} x {height} = {}; the limit is {} (max_pixels)",
+                    megapixels(pixels, self.max_pixels),
+                    megapixels(u128::from(self.max_pixels), self.max_pixels),
                 ),
             ));
         }
@@ -111,7 +111,7 @@ impl Limits {
         } else {
             format!("{limit} bytes")
         };
-        Err(Fault::new(
+        Err(Fault::beyond(
             ErrorKind::TooMuchMemory,
             format!("decoding needs about {need} MiB; the limit is {limit} (max_alloc_bytes)"),
         ))
@@ -132,6 +132,7 @@ impl Limits {
             ErrorKind::MetadataTooLarge,
             format!("the ICC profile is larger than {limit} (max_icc_bytes)"),
         )
+        .hint("save it with an ordinary profile, or raise the limit")
     }
 
     /// Call with the running count of chunks, segments or entries.
@@ -147,12 +148,15 @@ impl Limits {
     }
 }
 
-/// 3_600_000_000 -> "3600", 1_500_000 -> "1.5".
-fn megapixels(pixels: u128) -> String {
+/// 3_600_000_000 -> "3600 megapixels"; pixel by pixel beside a limit below one megapixel.
+fn megapixels(pixels: u128, limit: u64) -> String {
+    if limit < 1_000_000 {
+        return format!("{pixels} pixels");
+    }
     let tenths = pixels.div_ceil(100_000);
     match tenths % 10 {
-        0 => (tenths / 10).to_string(),
-        rest => format!("{}.{rest}", tenths / 10),
+        0 => format!("{} megapixels", tenths / 10),
+        rest => format!("{}.{rest} megapixels", tenths / 10),
     }
 }
 

@@ -38,7 +38,16 @@ pub fn decode(bytes: &[u8], name: &str, options: &LoadOptions) -> Result<Picture
 fn read(path: &Path, options: &LoadOptions) -> Result<Vec<u8>, Fault> {
     let limits = options.limits.clamped();
     // Looked at before it is opened: opening a pipe or a device can block for ever.
-    let about = std::fs::metadata(path).map_err(|error| io_fault(&error))?;
+    let about = std::fs::metadata(path).map_err(|error| {
+        let fault = io_fault(&error);
+        match std::fs::read_link(path) {
+            Ok(target) if fault.kind == ErrorKind::NotFound => {
+                let target = escape(target.as_os_str().as_encoded_bytes());
+                fault.hint(format!("it is a link to \"{target}\", which is not there"))
+            }
+            _ => fault,
+        }
+    })?;
     if about.is_dir() {
         return Err(Fault::new(ErrorKind::NotAFile, "it is a folder"));
     }

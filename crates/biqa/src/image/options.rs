@@ -17,6 +17,19 @@ pub enum Apply {
     Ignore,
 }
 
+impl Apply {
+    /// Every value.
+    pub const ALL: [Self; 2] = [Self::Apply, Self::Ignore];
+
+    /// The value's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
 /// What stands behind the transparent parts of a picture (papers/images.md, section 4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Alpha {
@@ -107,6 +120,19 @@ pub enum SixteenBit {
     HighByte,
 }
 
+impl SixteenBit {
+    /// Every value.
+    pub const ALL: [Self; 2] = [Self::Round, Self::HighByte];
+
+    /// The value's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Round => "round",
+            Self::HighByte => "high_byte",
+        }
+    }
+}
+
 /// What happens to a picture whose data end early.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TruncatedPolicy {
@@ -116,6 +142,19 @@ pub enum TruncatedPolicy {
     /// What is missing becomes (128, 128, 128), with a warning. A file that ends before its first
     /// pixels is an error all the same.
     Gray,
+}
+
+impl TruncatedPolicy {
+    /// Every value.
+    pub const ALL: [Self; 2] = [Self::Error, Self::Gray];
+
+    /// The value's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Gray => "gray",
+        }
+    }
 }
 
 /// How a file is loaded. The default is the preset "biqa".
@@ -151,17 +190,28 @@ impl LoadOptions {
         }
     }
 
-    /// "biqa", "pillow" or "custom": the name that a result's record carries. Limits and the cancel
-    /// flag do not count, they never change a pixel.
-    pub fn preset_name(&self) -> &'static str {
-        let key = |o: &Self| (o.orientation, o.profile, o.alpha, o.sixteen_bit, o.truncated);
-        if key(self) == key(&Self::default()) {
-            "biqa"
-        } else if key(self) == key(&Self::pillow()) {
-            "pillow"
-        } else {
-            "custom"
+    /// How a result's record names these options: `biqa`, `pillow`, or the first of them with the
+    /// switches that differ (`biqa alpha=white truncated=gray`). Limits and the cancel flag do not
+    /// count, they never change a pixel.
+    pub fn label(&self) -> String {
+        if self.switches() == Self::pillow().switches() {
+            return "pillow".to_owned();
         }
+        let default = Self::default().switches();
+        let differs = self.switches().into_iter().zip(default).filter(|(own, usual)| own != usual);
+        let words = differs.map(|((key, value), _)| format!("{key}={value}"));
+        std::iter::once("biqa".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Key and word of every switch, in the order of papers/images.md, section 7.
+    fn switches(&self) -> [(&'static str, String); 5] {
+        [
+            ("orientation", self.orientation.as_str().to_owned()),
+            ("profile", self.profile.as_str().to_owned()),
+            ("alpha", self.alpha.to_string()),
+            ("sixteen_bit", self.sixteen_bit.as_str().to_owned()),
+            ("truncated", self.truncated.as_str().to_owned()),
+        ]
     }
 }
 
@@ -171,10 +221,13 @@ mod tests {
 
     #[test]
     fn presets_know_their_names() {
-        assert_eq!(LoadOptions::default().preset_name(), "biqa");
-        assert_eq!(LoadOptions::pillow().preset_name(), "pillow");
-        let custom = LoadOptions { alpha: Alpha::White, ..LoadOptions::default() };
-        assert_eq!(custom.preset_name(), "custom");
+        assert_eq!(LoadOptions::default().label(), "biqa");
+        assert_eq!(LoadOptions::pillow().label(), "pillow");
+        let (alpha, truncated) = (Alpha::White, TruncatedPolicy::Gray);
+        let own = LoadOptions { alpha, truncated, ..LoadOptions::default() };
+        assert_eq!(own.label(), "biqa alpha=white truncated=gray");
+        let limits = Limits { max_pixels: 1, ..Limits::default() };
+        assert_eq!(LoadOptions { limits, ..LoadOptions::default() }.label(), "biqa");
     }
 
     #[test]

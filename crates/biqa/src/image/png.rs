@@ -123,18 +123,8 @@ fn walk<'a>(job: &Job<'a>) -> Result<Container<'a>, Fault> {
             }
             let header = parse_header(job, data.ok_or_else(ends)?)?;
             let whole = bytes.get(..next).ok_or_else(ends)?;
-            container = Some(Container {
-                header,
-                essential: whole.to_vec(),
-                palette: &[],
-                transparency: None,
-                srgb: false,
-                cicp: None,
-                iccp: None,
-                exif: None,
-                frames: 1,
-                cut: false,
-            });
+            check_crc(&whole[pos..])?;
+            container = Some(Container { header, essential: whole.to_vec(), ..empty() });
             pos = next;
             continue;
         };
@@ -157,9 +147,11 @@ fn walk<'a>(job: &Job<'a>) -> Result<Container<'a>, Fault> {
             }
             b"IDAT" => {
                 data_seen = true;
+                check_crc(whole)?;
                 container.essential.extend(whole);
             }
             b"PLTE" if !data_seen => {
+                check_crc(whole)?;
                 container.palette = data;
                 container.essential.extend(whole);
             }
@@ -190,6 +182,18 @@ fn walk<'a>(job: &Job<'a>) -> Result<Container<'a>, Fault> {
         Some(container) => Ok(container),
         None => Err(ends()),
     }
+}
+
+/// The codec checks this too, but its words name no chunk.
+fn check_crc(chunk: &[u8]) -> Result<(), Fault> {
+    let (data, sum) = chunk.split_at(chunk.len() - 4);
+    let mut crc = flate2::Crc::new();
+    crc.update(&data[4..]);
+    if crc.sum().to_be_bytes() == sum {
+        return Ok(());
+    }
+    let name = String::from_utf8_lossy(&data[4..8]).into_owned();
+    Err(Fault::corrupt(FORMAT, format_args!("bad CRC in {name}")))
 }
 
 fn empty<'a>() -> Container<'a> {

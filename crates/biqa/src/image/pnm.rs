@@ -17,7 +17,7 @@ pub(super) fn decode(job: &Job) -> Result<Decoded, Fault> {
     let maxval = if bitmap { 1 } else { text.number("the maxval")? };
     job.limits.check_size(FORMAT, width, height)?;
     if maxval == 0 || maxval > 65535 {
-        return Err(Fault::corrupt(FORMAT, format_args!("maxval {maxval}")));
+        return Err(Fault::corrupt(FORMAT, format_args!("maxval {maxval}, not 1 to 65535")));
     }
     let wide = maxval == 65535;
     let (w, h) = (width as usize, height as usize);
@@ -109,7 +109,7 @@ fn plain(
                 other => {
                     return Err(Fault::corrupt(
                         FORMAT,
-                        format_args!("byte {other:02x} in a bitmap"),
+                        format_args!("byte {other:02x} in a bitmap, not 0 or 1"),
                     ));
                 }
             }
@@ -195,7 +195,7 @@ impl Text<'_> {
         match self.bytes.get(self.pos) {
             None if start == self.pos => Err(Fault::ends_after(FORMAT, self.bytes.len())),
             Some(&byte) if start == self.pos || !(is_space(byte) || byte == b'#') => {
-                Err(Fault::corrupt(FORMAT, format_args!("byte {byte:02x} in {what}")))
+                Err(Fault::corrupt(FORMAT, format_args!("byte {byte:02x} in {what}, not a digit")))
             }
             _ => Ok(value),
         }

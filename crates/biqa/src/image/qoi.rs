@@ -17,7 +17,7 @@ pub(super) fn decode(job: &Job) -> Result<Decoded, Fault> {
     let (width, height, channels) = (number(4), number(8), header[12]);
     job.limits.check_size(FORMAT, u64::from(width), u64::from(height))?;
     if channels != 3 && channels != 4 {
-        return Err(Fault::corrupt(FORMAT, format_args!("{channels} channels")));
+        return Err(Fault::corrupt(FORMAT, format_args!("{channels} channels, not 3 or 4")));
     }
     job.check_memory(&Plan { width, height, channels, wide: false, orientation: 1, scratch: 0 })?;
 

@@ -179,13 +179,13 @@ fn u24(a: u8, b: u8, c: u8) -> u32 {
 fn bitstream_header(job: &Job, kind: [u8; 4], data: &[u8]) -> Result<(u32, u32, bool), Fault> {
     let (width, height, alpha) = if &kind == b"VP8L" {
         let Some(&[0x2F, a, b, c, d]) = data.first_chunk() else {
-            return Err(Fault::corrupt(FORMAT, "a lossless header"));
+            return Err(Fault::corrupt(FORMAT, "a lossless header that is none"));
         };
         let bits = u32::from_le_bytes([a, b, c, d]);
         ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bits >> 28 & 1 == 1)
     } else {
         let Some(&[tag, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1]) = data.first_chunk() else {
-            return Err(Fault::corrupt(FORMAT, "a lossy header"));
+            return Err(Fault::corrupt(FORMAT, "a lossy header that is none"));
         };
         if tag & 1 != 0 {
             return Err(Fault::corrupt(FORMAT, "a lossy picture that is no key frame"));

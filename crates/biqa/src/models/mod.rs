@@ -88,8 +88,12 @@ impl Network {
                 Ok(Self::Lite(Box::new(Lite::new(&config, device))))
             }
             other => {
-                entry(other)?;
-                Err(card(format!("{other} is a backbone; it gives no score")))
+                let known = registry().iter().any(|entry| entry.name == other);
+                Err(card(if known {
+                    format!("{other} is a backbone; it gives no score")
+                } else {
+                    format!("its method {other:?} is not known to this version of biqa")
+                }))
             }
         }
     }

@@ -18,6 +18,10 @@ use rayon::prelude::*;
 
 use super::kernels::{self, Depthwise, RELU6_MAX};
 
+/// Images whose weight gradients of a 1x1 convolution are made before they are added up: enough
+/// for the cores, few enough for their caches.
+const TOGETHER: usize = 4;
+
 /// `act(conv2d(x, weight) + bias)` with zero padding `(k - 1) / 2`.
 ///
 /// `x [b, c, h, w]`, `weight [o, c / groups, k, k]`, `bias [o]` -> `[b, o, ceil(h / stride),
@@ -181,11 +185,15 @@ impl ConvActOps for Flex {
             Kind::Pointwise => {
                 let [b, c, h, w] = dims(&x);
                 let o = weight.layout().shape()[0];
-                let each = Self::float_matmul(
-                    grad.reshape([b, o, h * w].into()),
-                    x.reshape([b, c, h * w].into()).transpose(1, 2),
-                );
-                Self::float_sum_dim(each, 0).reshape([o, c, 1, 1].into())
+                let grad = grad.reshape([b, o, h * w].into());
+                let x = x.reshape([b, c, h * w].into()).transpose(1, 2);
+                let sums = (0..b).step_by(TOGETHER).map(|first| {
+                    let n = TOGETHER.min(b - first);
+                    let part = |t: &FlexTensor| t.narrow(0, first, n);
+                    Self::float_sum_dim(Self::float_matmul(part(&grad), part(&x)), 0)
+                });
+                let sum = sums.reduce(Self::float_add).expect("a batch has an image");
+                sum.reshape([o, c, 1, 1].into())
             }
             Kind::Other => {
                 let options = options(&weight, stride, groups);

@@ -27,7 +27,7 @@ pub struct ModelCard {
     pub data: Data,
     /// The seed of the training run.
     pub seed: u64,
-    /// SHA-256 of the recipe's bytes.
+    /// SHA-256 of what the recipe decides: its words for the card are not part of it.
     pub recipe_digest: String,
     /// How good it is on photos it did not see.
     pub metrics: Vec<Metrics>,

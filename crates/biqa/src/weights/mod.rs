@@ -55,7 +55,9 @@ pub enum WeightsError {
         source: std::io::Error,
     },
     /// The bytes are not what the format asks for.
-    #[error("{name} is not a readable {format} file: {reason}")]
+    #[error(
+        "{name} is not a readable {format} file: {reason} (copy it again, or give another file)"
+    )]
     Format {
         /// The file or what stands for it.
         name: String,
@@ -65,7 +67,9 @@ pub enum WeightsError {
         reason: String,
     },
     /// A tensor holds numbers that no network here uses.
-    #[error("{name}: tensor {tensor} has type {dtype}; expected F32, F16, BF16, F64 or I64")]
+    #[error(
+        "{name}: tensor {tensor} has type {dtype}; expected F32, F16, BF16, F64 or I64 (save it as one of them)"
+    )]
     Dtype {
         /// The file.
         name: String,
@@ -75,7 +79,10 @@ pub enum WeightsError {
         dtype: String,
     },
     /// The arrays and the network don't fit.
-    #[error("{name} does not fit {network}: {}", mismatch_words(missing, unused, misshapen))]
+    #[error(
+        "{name} does not fit {network}: {} (give a file of this network with this config)",
+        mismatch_words(missing, unused, misshapen)
+    )]
     Mismatch {
         /// The file.
         name: String,
@@ -90,15 +97,15 @@ pub enum WeightsError {
     },
     /// The file carries no model card, so nothing says which network it is for.
     #[error(
-        "{name} has no model card (metadata key `biqa`): it was not written by biqa; \
-         train with --init FILE to start from it, or name the network with --model"
+        "{name} has no model card (metadata key `biqa`), so nothing says how to score with it: it \
+         was not written by biqa (a training can start from it: biqa train --init FILE)"
     )]
     NoCard {
         /// The file.
         name: String,
     },
     /// The card can't be read.
-    #[error("{name}: its model card can't be read: {reason}")]
+    #[error("{name}: its model card can't be used: {reason} (copy the file again, or renew biqa)")]
     Card {
         /// The file.
         name: String,

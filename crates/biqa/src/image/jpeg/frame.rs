@@ -69,7 +69,7 @@ impl Frame {
         let count = usize::from(*count);
         match count {
             1 | 3 | 4 => {}
-            0 => return Err(Fault::corrupt(FORMAT, "0 components")),
+            0 => return Err(Fault::corrupt(FORMAT, "a frame of 0 components")),
             n => return Err(Fault::unsupported(format_args!("{n}-component JPEG"))),
         }
         if rest.len() < 3 * count {
@@ -82,13 +82,19 @@ impl Frame {
         for (i, spec) in specs.iter().enumerate() {
             let (h, v) = factors(spec);
             if !(1..=4).contains(&h) || !(1..=4).contains(&v) {
-                return Err(Fault::corrupt(FORMAT, format_args!("sampling {h}x{v}")));
+                return Err(Fault::corrupt(FORMAT, format_args!("sampling {h}x{v}, not 1 to 4")));
             }
             if spec[2] > 3 {
-                return Err(Fault::corrupt(FORMAT, format_args!("quantisation table {}", spec[2])));
+                return Err(Fault::corrupt(
+                    FORMAT,
+                    format_args!("quantisation table {}, not 0 to 3", spec[2]),
+                ));
             }
             if specs[..i].iter().any(|other| other[0] == spec[0]) {
-                return Err(Fault::corrupt(FORMAT, format_args!("two components {}", spec[0])));
+                return Err(Fault::corrupt(
+                    FORMAT,
+                    format_args!("two components of number {}", spec[0]),
+                ));
             }
         }
         let h_max = specs.iter().map(|s| factors(s).0).max().unwrap_or(1);

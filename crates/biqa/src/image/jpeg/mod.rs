@@ -342,7 +342,7 @@ impl<'a, 'j> Reader<'a, 'j> {
             let bytes = if wide { 128 } else { 64 };
             let (Some(values), Some(slot)) = (rest.get(..bytes), self.tables.quant.get_mut(number))
             else {
-                return Err(Fault::corrupt(FORMAT, "a quantisation table"));
+                return Err(Fault::corrupt(FORMAT, "a quantisation table that is none"));
             };
             let mut table = [0; 64];
             for (k, &at) in ZIGZAG.iter().enumerate() {
@@ -360,7 +360,7 @@ impl<'a, 'j> Reader<'a, 'j> {
 
     fn huffman(&mut self, mut segment: &[u8]) -> Result<(), Fault> {
         while let Some((&head, rest)) = segment.split_first() {
-            let bad = || Fault::corrupt(FORMAT, "a Huffman table");
+            let bad = || Fault::corrupt(FORMAT, "a Huffman table that is none");
             let counts: &[u8; 16] = rest.first_chunk().ok_or_else(bad)?;
             let total = counts.iter().map(|&n| usize::from(n)).sum::<usize>();
             let symbols = rest.get(16..16 + total).filter(|s| s.len() <= 256).ok_or_else(bad)?;

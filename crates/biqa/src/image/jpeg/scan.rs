@@ -162,7 +162,10 @@ fn parse(frame: &Frame, segment: &[u8]) -> Result<Scan, Fault> {
     for spec in rest[..2 * count].chunks_exact(2) {
         let found = frame.components.iter().position(|c| c.id == spec[0]);
         let Some(i) = found.filter(|&i| !components.iter().any(|&(j, _, _)| i == j)) else {
-            return Err(Fault::corrupt(FORMAT, format_args!("component {} in a scan", spec[0])));
+            return Err(Fault::corrupt(
+                FORMAT,
+                format_args!("component {} of a scan, unknown or twice", spec[0]),
+            ));
         };
         let (dc, ac) = (usize::from(spec[1] >> 4), usize::from(spec[1] & 15));
         if dc > 3 || ac > 3 {
@@ -173,7 +176,10 @@ fn parse(frame: &Frame, segment: &[u8]) -> Result<Scan, Fault> {
     let blocks: usize =
         components.iter().map(|&(i, _, _)| frame.components[i].h * frame.components[i].v).sum();
     if count > 1 && blocks > 10 {
-        return Err(Fault::corrupt(FORMAT, format_args!("{blocks} blocks in an MCU")));
+        return Err(Fault::corrupt(
+            FORMAT,
+            format_args!("{blocks} blocks in an MCU, more than 10"),
+        ));
     }
     if !frame.progressive {
         // Sequential scans carry everything, whatever their headers say.

@@ -31,7 +31,10 @@ impl<'a> Directory<'a> {
         let mut directory = Self { bytes, little, first: 0, entries: 0, pages: None };
         let offset = directory.u32_at(4).ok_or_else(ends)? as usize;
         if offset < 8 {
-            return Err(Fault::corrupt(FORMAT, format_args!("a directory at byte {offset}")));
+            return Err(Fault::corrupt(
+                FORMAT,
+                format_args!("a directory inside the header, at byte {offset}"),
+            ));
         }
         let entries = usize::from(directory.u16_at(offset).ok_or_else(ends)?);
         job.limits.check_chunks(FORMAT, entries as u64)?;
@@ -99,7 +102,10 @@ impl<'a> Directory<'a> {
             _ => None,
         };
         if !matches!(kind, 1 | 3 | 4 | 7 | 13) {
-            return Err(Fault::corrupt(FORMAT, format_args!("tag {tag} of type {kind}")));
+            return Err(Fault::corrupt(
+                FORMAT,
+                format_args!("tag {tag} of type {kind}, which is no whole number"),
+            ));
         }
         let numbers: Option<Vec<u32>> = (0..count).map(read).collect();
         numbers.ok_or_else(|| Fault::ends_after(FORMAT, self.bytes.len()))

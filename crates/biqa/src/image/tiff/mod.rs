@@ -140,7 +140,7 @@ fn read_page(job: &Job, directory: &Directory) -> Result<Page, Fault> {
 
     let stored = directory.number_or(tag::CHANNELS, 1)? as usize;
     if !(1..=64).contains(&stored) {
-        return Err(Fault::corrupt(FORMAT, format_args!("{stored} samples a pixel")));
+        return Err(Fault::corrupt(FORMAT, format_args!("{stored} samples a pixel, not 1 to 64")));
     }
     let all_bits = directory.numbers(tag::BITS, stored)?;
     let bits = all_bits.first().copied().unwrap_or(1);
@@ -178,7 +178,7 @@ fn read_page(job: &Job, directory: &Directory) -> Result<Page, Fault> {
     };
     let colors = if photometric == 3 { 1 } else { model.channels() };
     if stored < colors {
-        let what = format_args!("{stored} samples a pixel for a {name} picture");
+        let what = format_args!("{stored} samples a pixel, too few for {name}");
         return Err(Fault::corrupt(FORMAT, what));
     }
     let palette = (photometric == 3).then(|| color_map(directory, bits)).transpose()?;
