@@ -4,7 +4,7 @@
 //! on which the statistic is undefined are dropped and counted; the others keep their order.
 
 use super::correlation::{plcc_unchecked, srcc_unchecked};
-use super::{StatsError, check_finite, check_pair, krcc, normal_cdf, normal_quantile};
+use super::{StatsError, check_finite, check_level, check_pair, krcc, normal_cdf, normal_quantile};
 use biqa::random::{fnv1a64, scale_below, splitmix64};
 use rayon::prelude::*;
 
@@ -62,6 +62,51 @@ pub struct Bootstrap {
     pub percentile: Option<[f64; 2]>,
     /// BCa interval; `None` where a report falls back to the percentile interval, and says so.
     pub bca: Option<Bca>,
+}
+
+/// The interval that a report prints, with the name that stands beside it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Interval {
+    /// Bias-corrected and accelerated.
+    Bca([f64; 2]),
+    /// Percentile, because BCa is not defined on these data.
+    Percentile([f64; 2]),
+    /// Percentile over groups drawn whole.
+    Clustered([f64; 2]),
+    /// None: more than 5 % of the rows are undefined, or there are none.
+    Undefined,
+}
+
+/// More undefined rows than this share of all, and a report prints no interval.
+const MOST_UNDEFINED: f64 = 0.05;
+
+/// Whether too many rows are undefined.
+fn too_many(undefined: usize, kept: usize) -> bool {
+    undefined as f64 > MOST_UNDEFINED * (undefined + kept) as f64
+}
+
+impl Bootstrap {
+    /// BCa where it is defined, else percentile.
+    pub fn interval(&self) -> Interval {
+        match (self.percentile, self.bca) {
+            _ if too_many(self.undefined, self.replicates.len()) => Interval::Undefined,
+            (_, Some(bca)) => Interval::Bca(bca.interval),
+            (Some(ends), None) => Interval::Percentile(ends),
+            (None, None) => Interval::Undefined,
+        }
+    }
+}
+
+impl Clustered {
+    /// The percentile interval over groups.
+    pub fn interval(&self) -> Interval {
+        match self.percentile {
+            Some(ends) if !too_many(self.undefined, self.replicates.len()) => {
+                Interval::Clustered(ends)
+            }
+            _ => Interval::Undefined,
+        }
+    }
 }
 
 /// The bias-corrected and accelerated interval of Efron (1987).
@@ -195,10 +240,6 @@ pub fn paired_bootstrap(
     })
 }
 
-fn check_level(level: f64) -> Result<(), StatsError> {
-    if level > 0.0 && level < 1.0 { Ok(()) } else { Err(StatsError::Level { found: level }) }
-}
-
 fn check_indices(indices: &[Vec<usize>], len: usize) -> Result<(), StatsError> {
     for (row, positions) in indices.iter().enumerate() {
         if let Some(&index) = positions.iter().find(|&&i| i >= len) {
@@ -326,9 +367,25 @@ mod tests {
     }
 
     #[test]
+    fn a_report_prints_no_interval_when_more_than_a_twentieth_is_undefined() {
+        let whole = || vec![0, 1, 2, 3, 4, 5];
+        let print = |undefined: usize| {
+            let mut rows = vec![whole(); 20 - undefined];
+            rows.extend(vec![vec![0; 6]; undefined]);
+            bootstrap(&X, &Y, &rows, Statistic::Srcc, 0.95).expect("legal").interval()
+        };
+        // All replicates equal the estimate, so z0 is 0 and BCa is defined.
+        assert!(matches!(print(1), Interval::Bca(_)), "{:?}", print(1));
+        assert_eq!(print(2), Interval::Undefined);
+        let found = bootstrap(&X, &X, &[whole()], Statistic::Srcc, 0.95).expect("legal");
+        assert_eq!(found.interval(), Interval::Percentile([1.0; 2]));
+    }
+
+    #[test]
     fn no_rows_give_no_interval() {
         let found = bootstrap(&X, &Y, &[], Statistic::Plcc, 0.95).expect("legal");
         assert_eq!((found.percentile, found.bca, found.std_error), (None, None, None));
+        assert_eq!(found.interval(), Interval::Undefined);
     }
 
     #[test]

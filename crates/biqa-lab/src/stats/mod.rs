@@ -1,6 +1,6 @@
 //! How good are predictions: correlations, errors, and how sure we are of them.
 //!
-//! `papers/protocol.md`, sections 3, 5 and 8. Everything is computed in `f64` from slices of equal
+//! `papers/protocol.md`, sections 3 to 6 and 8. Everything is computed in `f64` from slices of equal
 //! length; `x` is the prediction, `y` the label. A statistic that has no value (too few images, a
 //! constant) is `None`, never NaN or 0.
 //!
@@ -8,16 +8,29 @@
 
 mod bootstrap;
 mod correlation;
+mod distributions;
+mod fitter;
+mod logistic;
 mod normal;
 mod ranks;
+mod significance;
+mod summary;
+mod wilcoxon;
 
 pub use bootstrap::{
-    Bca, Bootstrap, Clustered, Paired, Statistic, boot_indices, bootstrap, bootstrap_clustered,
-    paired_bootstrap, quantile,
+    Bca, Bootstrap, Clustered, Interval, Paired, Statistic, boot_indices, bootstrap,
+    bootstrap_clustered, paired_bootstrap, quantile,
 };
 pub use correlation::{Errors, Kendall, errors, krcc, plcc, srcc};
+pub use logistic::{Curve, Fit, Status, fit_logistic, logistic4, logistic5};
 pub use normal::{normal_cdf, normal_quantile};
 pub use ranks::ranks;
+pub use significance::{
+    Coefficient, Correlations, Test, fisher_interval, holm, independent, residual_f_test, steiger,
+    williams,
+};
+pub use summary::{Summary, summary};
+pub use wilcoxon::{Wilcoxon, wilcoxon};
 
 /// Why a statistic could not be computed at all.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -90,6 +103,11 @@ fn check_finite(name: &'static str, values: &[f64]) -> Result<(), StatsError> {
         Some(index) => Err(StatsError::NotFinite { name, index, value: values[index] }),
         None => Ok(()),
     }
+}
+
+/// Refuses a level outside (0, 1).
+fn check_level(level: f64) -> Result<(), StatsError> {
+    if level > 0.0 && level < 1.0 { Ok(()) } else { Err(StatsError::Level { found: level }) }
 }
 
 /// The score of every image: the mean over its `crops` consecutive predictions, in order
