@@ -1,10 +1,35 @@
-//! Finding the files of a label list on disk (`papers/datasets.md`, 1.3).
+//! Finding the files of a release on disk (`papers/datasets.md`, 1.3).
 
-use super::DatasetError;
-use std::collections::{BTreeMap, HashMap};
+use super::{DatasetError, Manifest, Options};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-/// The entries of folders, read once each.
+/// How many images without a file an error names.
+const NAMED: usize = 5;
+/// What counts as a picture when files without a label are counted.
+const PICTURES: [&str; 6] = ["bmp", "jpg", "jpeg", "png", "tif", "tiff"];
+
+/// One way in which people lay out a set's pictures.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// In words, for errors: `dst_imgs_all/<name>`.
+    pub(super) is: &'static str,
+    /// Where it keeps the picture whose path in the set's first layout is given; several places
+    /// are tried in order.
+    pub(super) places: fn(&str) -> Vec<String>,
+}
+
+/// The first layout of most sets: pictures lie where the manifest's paths say.
+pub(super) fn as_listed(path: &str) -> Vec<String> {
+    vec![path.to_owned()]
+}
+
+/// Its name in a folder's place: the path without its folders.
+pub(super) fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// A root and the entries of its folders, read once each.
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
@@ -17,6 +42,10 @@ type Folder = BTreeMap<String, Vec<String>>;
 impl Files {
     pub(super) fn new(root: &Path) -> Files {
         Files { root: root.to_path_buf(), folders: HashMap::new() }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The path as it is on disk: exact first, then without regard to letter case, part by part.
@@ -36,10 +65,22 @@ impl Files {
         Ok(Some(found))
     }
 
-    /// How many entries a folder has, hidden ones left out.
-    pub(super) fn count(&mut self, folder: &str) -> usize {
-        let entries = self.folder(folder).values().flatten();
-        entries.filter(|name| !name.starts_with('.')).count()
+    /// Where the first of `names` lies that there is.
+    pub(super) fn first(&mut self, names: &[&str]) -> Result<Option<PathBuf>, DatasetError> {
+        for name in names {
+            if let Some(found) = self.find(name)? {
+                return Ok(Some(self.root.join(found)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names in a folder, in the order of their bytes, hidden ones left out.
+    pub(super) fn names(&mut self, folder: &str) -> Vec<String> {
+        let names = self.folder(folder).values().flatten();
+        let mut names: Vec<String> = names.filter(|n| !n.starts_with('.')).cloned().collect();
+        names.sort();
+        names
     }
 
     fn entry(&mut self, folder: &str, name: &str) -> Result<Option<String>, DatasetError> {
@@ -73,20 +114,125 @@ impl Files {
             entries
         })
     }
+
+    /// The first place of a layout that holds a picture.
+    fn place(&mut self, layout: &Layout, path: &str) -> Result<Option<String>, DatasetError> {
+        for place in (layout.places)(path) {
+            if let Some(found) = self.find(&place)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Replaces every path by the one on disk, in the first layout that holds any of the pictures;
+    /// leaves out, counts and notes rows without a file. `known` are pictures of the release that
+    /// have no row: with them, files without a label are counted.
+    pub(super) fn locate(
+        &mut self,
+        manifest: &mut Manifest,
+        layouts: &[Layout],
+        known: &[String],
+        options: &Options,
+    ) -> Result<(), DatasetError> {
+        let Some(layout) = self.layout(manifest, layouts)? else { return Ok(()) };
+        let total = manifest.rows.len();
+        let mut missing = Vec::new();
+        let mut kept = Vec::with_capacity(total);
+        for mut row in std::mem::take(&mut manifest.rows) {
+            match self.place(layout, &row.path)? {
+                Some(path) => {
+                    row.path = path;
+                    kept.push(row);
+                }
+                None => missing.push(row.path),
+            }
+        }
+        manifest.rows = kept;
+        let count = missing.len();
+        if count > options.allow_missing {
+            missing.truncate(NAMED);
+            return Err(DatasetError::MissingFiles {
+                root: manifest.root.clone(),
+                count,
+                total,
+                allowed: options.allow_missing,
+                names: missing,
+            });
+        }
+        if count > 0 {
+            manifest.subset |= options.partial;
+            manifest.notes.push(format!(
+                "{count} of {total} labelled images have no file and were left out, first: {}",
+                missing[0]
+            ));
+        }
+        self.note_unused(manifest, layout, known)
+    }
+
+    /// The first layout that holds one of the pictures; the first of all when none does.
+    fn layout<'a>(
+        &mut self,
+        manifest: &Manifest,
+        layouts: &'a [Layout],
+    ) -> Result<Option<&'a Layout>, DatasetError> {
+        for layout in layouts {
+            for row in &manifest.rows {
+                if self.place(layout, &row.path)?.is_some() {
+                    return Ok(Some(layout));
+                }
+            }
+        }
+        Ok(layouts.first())
+    }
+
+    /// Files without a label are no error, but their number is said.
+    fn note_unused(
+        &mut self,
+        manifest: &mut Manifest,
+        layout: &Layout,
+        known: &[String],
+    ) -> Result<(), DatasetError> {
+        let mut used: BTreeSet<String> = manifest.rows.iter().map(|row| row.path.clone()).collect();
+        for path in known {
+            used.extend(self.place(layout, path)?);
+        }
+        let folder_of =
+            |path: &str| path.rsplit_once('/').map_or(String::new(), |p| p.0.to_owned());
+        let folders: BTreeSet<String> = manifest.rows.iter().map(|r| folder_of(&r.path)).collect();
+        let mut unused = Vec::new();
+        for folder in folders {
+            let names = self.names(&folder);
+            let paths = names.iter().filter(|name| is_picture(name)).map(|name| {
+                if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") }
+            });
+            unused.extend(paths.filter(|path| !used.contains(path)));
+        }
+        if let Some(first) = unused.first() {
+            manifest.notes.push(format!(
+                "{} picture files beside the labelled ones have no label and are not used, \
+                 first: {first}",
+                unused.len()
+            ));
+        }
+        Ok(())
+    }
 }
 
-/// The folder inside `root` when that is all `root` holds (archives often nest), else `root`.
-/// `wanted` names the entries of a layout: a root that has one of them is not left.
-pub(super) fn unnest(root: &Path, wanted: &[&str]) -> PathBuf {
+pub(super) fn is_picture(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| PICTURES.contains(&ending.as_str()))
+}
+
+/// The folder inside `root` when that is all `root` holds (archives often nest), else `root`. A root
+/// that has one of `wanted` is not left.
+pub(super) fn unnest<'a>(root: &Path, mut wanted: impl Iterator<Item = &'a str>) -> PathBuf {
     let mut files = Files::new(root);
-    if wanted.iter().any(|name| matches!(files.find(name), Ok(Some(_)) | Err(_))) {
+    if wanted.any(|name| matches!(files.find(name), Ok(Some(_)) | Err(_))) {
         return root.to_path_buf();
     }
-    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let visible: Vec<_> =
-        entries.filter(|e| !e.file_name().to_string_lossy().starts_with('.')).collect();
-    match visible.as_slice() {
-        [only] if only.path().is_dir() => only.path(),
+    match files.names("").as_slice() {
+        [only] if root.join(only).is_dir() => root.join(only),
         _ => root.to_path_buf(),
     }
 }

@@ -58,7 +58,8 @@ impl fmt::Display for Split {
 pub struct Row {
     /// Relative to the root, forward slashes, letter case as found on disk.
     pub path: String,
-    /// Exactly what the label file says.
+    /// Exactly what the label file says. NaN in a set without labels, which is loaded only with
+    /// `Options::unlabelled`.
     pub score: f64,
     /// The split unit: images of one content are never parted.
     pub content: String,
@@ -87,9 +88,47 @@ pub struct Manifest {
     pub rows: Vec<Row>,
     /// What a report must repeat: warnings, rows left out, options that changed the set.
     pub notes: Vec<String>,
+    /// Whether images of the release were left out (`partial`, `natural_only`, a content list): such
+    /// a run is never compared with published numbers.
+    pub subset: bool,
+}
+
+/// A manifest without its rows: what a report says about the data of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// The key of the set, or `csv`.
+    pub dataset: String,
+    /// Which way the scores point.
+    pub direction: Direction,
+    /// The scale of the scores.
+    pub range_nominal: [f64; 2],
+    /// [`Manifest::digest`].
+    pub digest: String,
+    /// Rows.
+    pub images: usize,
+    /// Contents.
+    pub contents: usize,
+    /// Whether images of the release were left out.
+    pub subset: bool,
+    /// What a report must repeat.
+    pub notes: Vec<String>,
 }
 
 impl Manifest {
+    /// The manifest without its rows.
+    pub fn head(&self) -> Head {
+        Head {
+            dataset: self.dataset.clone(),
+            direction: self.direction,
+            range_nominal: self.range_nominal,
+            digest: self.digest(),
+            images: self.rows.len(),
+            contents: self.contents(),
+            subset: self.subset,
+            notes: self.notes.clone(),
+        }
+    }
+
     /// SHA-256, in lower-case hex, of the rows as CSV: the identity of the labels.
     pub fn digest(&self) -> String {
         let mut hex = String::with_capacity(64);
@@ -106,12 +145,12 @@ impl Manifest {
         for row in &self.rows {
             let fields = [
                 quoted(&row.path),
-                row.score.to_string(), // Rust prints the shortest form, without exponent or ".0"
+                number(row.score),
                 quoted(&row.content),
                 quoted(&row.kind),
                 row.level.map(|level| level.to_string()).unwrap_or_default(),
                 row.split.map(|split| split.to_string()).unwrap_or_default(),
-                row.spread.map(|spread| spread.to_string()).unwrap_or_default(),
+                row.spread.map(number).unwrap_or_default(),
             ];
             text.push_str(&fields.join(","));
             text.push('\n');
@@ -153,8 +192,14 @@ impl Manifest {
     }
 }
 
+/// Rust prints the shortest form that reads back equal, without exponent or `.0`. A score that there
+/// is not is an empty field.
+fn number(value: f64) -> String {
+    if value.is_nan() { String::new() } else { value.to_string() }
+}
+
 /// RFC 4180 quotes around a field with a comma, a quote or a line end.
-fn quoted(field: &str) -> String {
+pub(super) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {
@@ -196,7 +241,27 @@ mod tests {
             root: PathBuf::new(),
             rows: vec![row("a.png", 1.0, "a"), second],
             notes: Vec::new(),
+            subset: false,
         }
+    }
+
+    #[test]
+    fn the_head_says_what_a_report_needs() {
+        let head = manifest(Direction::Dmos, [1.0, 100.0]).head();
+        let text = serde_json::to_string(&head).expect("plain data");
+        let start =
+            r#"{"dataset":"csv","direction":"dmos","range_nominal":[1.0,100.0],"digest":"a1aa"#;
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.ends_with(r#""images":2,"contents":2,"subset":false,"notes":[]}"#), "{text}");
+    }
+
+    #[test]
+    fn numbers_have_no_exponent_and_no_point_zero() {
+        assert_eq!(
+            [number(1e-7), number(1e21), number(3.0)].join(" "),
+            "0.0000001 1000000000000000000000 3"
+        );
+        assert_eq!(number(f64::NAN), "");
     }
 
     #[test]

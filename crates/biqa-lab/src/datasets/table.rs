@@ -4,12 +4,15 @@
 //! skipped, headers trimmed and without case. Every error names the file and the line.
 
 use super::DatasetError;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// A label file in memory: the header and the records with their line numbers.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) file: PathBuf,
+    /// What a record is called in an error: `line`, or `row` where the file has no lines.
+    pub(super) unit: &'static str,
     header: Vec<String>,
     pub(super) records: Vec<Record>,
 }
@@ -29,15 +32,30 @@ impl Table {
         Table::parse(file, &bytes)
     }
 
+    /// A table that another reader made. Records count from 1.
+    #[cfg(feature = "parquet")]
+    pub(super) fn of_rows(file: &Path, header: &[String], rows: Vec<Vec<String>>) -> Table {
+        let records = (1..).zip(rows).map(|(line, fields)| Record { line, fields }).collect();
+        let header = header.iter().map(|name| name.trim().to_lowercase()).collect();
+        Table { file: file.to_path_buf(), unit: "row", header, records }
+    }
+
     /// Parses the bytes of `file`.
     pub(super) fn parse(file: &Path, bytes: &[u8]) -> Result<Table, DatasetError> {
+        // The csv crate counts lines by LF: a lone CR becomes one, or every row stood in line 1.
+        let bytes = if bytes.contains(&b'\n') {
+            Cow::Borrowed(bytes)
+        } else {
+            bytes.iter().map(|&b| if b == b'\r' { b'\n' } else { b }).collect()
+        };
         let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+            csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&*bytes);
         let mut header: Option<Vec<String>> = None;
         let mut records = Vec::new();
         for record in reader.records() {
             let record = record.map_err(|error| DatasetError::Form {
                 file: file.to_path_buf(),
+                unit: "line",
                 line: error.position().map_or(0, csv::Position::line),
                 reason: error.to_string(),
             })?;
@@ -58,13 +76,15 @@ impl Table {
             if fields.len() != header.len() {
                 return Err(DatasetError::Form {
                     file: file.to_path_buf(),
+                    unit: "line",
                     line,
                     reason: format!("{} columns, the header has {}", fields.len(), header.len()),
                 });
             }
             records.push(Record { line, fields });
         }
-        Ok(Table { file: file.to_path_buf(), header: header.unwrap_or_default(), records })
+        let header = header.unwrap_or_default();
+        Ok(Table { file: file.to_path_buf(), unit: "line", header, records })
     }
 
     /// The number of the first of `names` that the header has.
@@ -118,6 +138,7 @@ impl Table {
     ) -> DatasetError {
         DatasetError::Field {
             file: self.file.clone(),
+            unit: self.unit,
             line: record.line,
             column: self.header[column].clone(),
             found: found.to_owned(),
@@ -175,6 +196,12 @@ mod tests {
     fn a_short_record_names_its_line() {
         let text = parse("path,score\na.png,1\nb.png\n").expect_err("short").to_string();
         assert!(text.contains("labels.csv") && text.contains("line 3"), "{text}");
+    }
+
+    #[test]
+    fn lines_that_end_with_a_lone_cr_are_counted() {
+        let text = parse("path,score\ra.png,1\rb.png\r").expect_err("short").to_string();
+        assert!(text.contains("line 3"), "{text}");
     }
 
     #[test]

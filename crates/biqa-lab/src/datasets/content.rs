@@ -1,0 +1,57 @@
+//! `content = file:PATH`: a list that says which images show the same, in place of a set's own
+//! contents and split (`papers/datasets.md`, 2.14). Called by `open` for every set.
+
+use super::DatasetError;
+use super::manifest::{Manifest, Row, Split};
+use super::table::Table;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Content and split from the list, in the order of the labels; images that it does not list are
+/// left out.
+pub(super) fn apply(manifest: &mut Manifest, file: &Path) -> Result<(), DatasetError> {
+    let list = Table::read(file)?;
+    let path = list.required(&["path"])?;
+    let content = list.required(&["content"])?;
+    let split = list.column(&["split"]);
+    let by_path: HashMap<String, usize> = manifest
+        .rows
+        .iter()
+        .enumerate()
+        .map(|(i, row)| (row.path.to_ascii_lowercase(), i))
+        .collect();
+
+    let mut chosen: Vec<Option<Row>> = vec![None; manifest.rows.len()];
+    let mut lines = vec![0; manifest.rows.len()];
+    for record in &list.records {
+        let (file, unit, line) = (list.file.clone(), list.unit, record.line);
+        let path = list.text(record, path)?.replace('\\', "/");
+        let Some(&i) = by_path.get(&path.to_ascii_lowercase()) else {
+            return Err(DatasetError::NotLabelled { file, unit, line, path });
+        };
+        if chosen[i].is_some() {
+            let first_line = lines[i];
+            return Err(DatasetError::Duplicate { file, unit, line, first_line, path });
+        }
+        let split = match (split, record.optional(split)) {
+            (Some(column), Some(text)) => Some(
+                Split::of_text(text)
+                    .ok_or_else(|| list.bad(record, column, text, "train, val or test"))?,
+            ),
+            _ => None,
+        };
+        let content = list.text(record, content)?.to_owned();
+        chosen[i] = Some(Row { content, split, ..manifest.rows[i].clone() });
+        lines[i] = record.line;
+    }
+    let total = manifest.rows.len();
+    manifest.rows = chosen.into_iter().flatten().collect();
+    manifest.subset |= manifest.rows.len() < total;
+    manifest.notes.push(format!(
+        "content and split from {}: {} of {total} images are listed, the other {} are left out",
+        list.file.display(),
+        manifest.rows.len(),
+        total - manifest.rows.len()
+    ));
+    Ok(())
+}
