@@ -1,41 +1,9 @@
 //! From a finished run to a file of weights with its card.
 
-use biqa::models::lite::LiteConfig;
 use biqa::scorer::digest;
-use biqa::view::View;
-use biqa::weights::read_safetensors;
-use biqa::weights::{Arrays, Data, Metrics, ModelCard, Precision, Scale, to_safetensors};
+use biqa::weights::{Arrays, ModelCard, Precision, Scale, read_safetensors, to_safetensors};
 
 use super::TrainError;
-
-/// What a card says that the run itself doesn't know.
-#[derive(Clone, Debug)]
-pub struct About {
-    /// The model's name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Its sizes.
-    pub config: LiteConfig,
-    /// Its view.
-    pub view: View,
-    /// Its training data.
-    pub data: Data,
-    /// The run's seed.
-    pub seed: u64,
-    /// SHA-256 of the recipe.
-    pub recipe_digest: String,
-    /// Figures on photos it did not see.
-    pub metrics: Vec<Metrics>,
-    /// Licence of the weights.
-    pub licence: String,
-    /// Terms of the data.
-    pub data_terms: String,
-    /// Where it is known to be wrong.
-    pub known_failures: Vec<String>,
-    /// What some scores look like.
-    pub anchors: Vec<(f64, String)>,
-}
 
 /// The calibration to the opinion scale: the straight line through (raw, score on 0..1) of the
 /// validation photos by least squares, times 100.
@@ -58,31 +26,14 @@ pub fn calibrate(raw: &[f64], targets: &[f64]) -> Result<Scale, TrainError> {
     Scale::new(vec![at(0.0), at(1.0)]).map_err(|e| TrainError::Data(e.to_string()))
 }
 
-/// The bytes of a model file. Half precision rounds the weights; the card's digest is that of the
-/// rounded ones, which are what a reader of the file gets.
+/// The bytes of a model file, whose card is sealed here. Half precision rounds the weights; the
+/// card's digest is that of the rounded ones, which are what a reader of the file gets.
 pub fn model_file(
     weights: &Arrays,
-    scale: Scale,
-    about: About,
+    card: ModelCard,
     precision: Precision,
 ) -> Result<Vec<u8>, TrainError> {
     let (rounded, _) = read_safetensors(&to_safetensors(weights, None, precision), "weights")?;
-    let card = ModelCard {
-        name: about.name,
-        version: about.version,
-        method: "lite".to_owned(),
-        config: serde_json::to_value(&about.config).expect("a config is plain data"),
-        view: about.view,
-        scale,
-        weights_digest: digest(&rounded),
-        data: about.data,
-        seed: about.seed,
-        recipe_digest: about.recipe_digest,
-        metrics: about.metrics,
-        licence: about.licence,
-        data_terms: about.data_terms,
-        known_failures: about.known_failures,
-        anchors: about.anchors,
-    };
+    let card = ModelCard { weights_digest: digest(&rounded), ..card };
     Ok(to_safetensors(&rounded, Some(&card), precision))
 }

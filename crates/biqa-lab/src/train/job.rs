@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use biqa::random::{fnv1a64, splitmix64};
 use biqa::scorer::{Scorer, hex};
-use biqa::weights::{Arrays, Data, Precision, read, read_safetensors};
+use biqa::weights::{Arrays, Data, ModelCard, Precision, Scale, read, read_safetensors};
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::write_atomic;
-use super::export::{About, calibrate, model_file};
+use super::export::{calibrate, model_file};
 use super::items::Photo;
 use super::recipe::{Card, Recipe};
-use super::run::{Options, Outcome, run};
+use super::run::{Options, Outcome, SelectBy, run};
 use super::{Progress, TrainError};
-use crate::datasets::{Direction, LoadOptions, Manifest, Split, load};
+use crate::datasets::{self, Content, Direction, Manifest, Split};
 
 /// The recipe for somebody's own labels: the head of `lite` goes on learning.
 const FINETUNE: &str = include_str!("../../../../recipes/finetune.toml");
@@ -22,6 +22,11 @@ const FINETUNE: &str = include_str!("../../../../recipes/finetune.toml");
 const BUILTIN: &str = "lite";
 /// Share of somebody's own photos that choose the epoch, by content.
 const VAL_SHARE: f64 = 0.2;
+/// The fewest contents to train on and to choose on, as the loop asks for them.
+const LEAST_TRAIN: usize = 4;
+const LEAST_VAL: usize = 3;
+/// Below so many photos to choose on, what they choose is little better than chance.
+const FEW_VAL: usize = 10;
 /// Steps between checkpoints.
 const CHECKPOINT_STEPS: u64 = 200;
 
@@ -55,8 +60,8 @@ pub enum DataSource {
         name: String,
         /// Its folder.
         root: PathBuf,
-        /// Whether photos without a file are left out instead of ending the job.
-        partial: bool,
+        /// How it is loaded.
+        options: Box<datasets::Options>,
     },
     /// Somebody's own labels.
     Labels {
@@ -86,19 +91,28 @@ pub struct Made {
 
 /// Trains and writes `OUT/best.safetensors`, which `biqa score --weights` takes.
 pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, TrainError> {
-    let (recipe, text) = recipe(job)?;
+    let (recipe, text) = read_recipe(job.recipe.as_deref())?;
     let manifest = manifest(job, &recipe)?;
     for note in &manifest.notes {
         progress.note(note);
     }
     let (train, val) = parts(&manifest, job.seed)?;
     progress.note(&format!("{} photos to train on, {} to choose on", train.len(), val.len()));
+    if val.len() < FEW_VAL {
+        progress.note(&format!(
+            "note: the best epoch and the scale rest on {} photos: expect little; with 50 labels \
+             fine-tuning begins to tell",
+            val.len()
+        ));
+    }
     let counts = (train.len(), val.len());
-    let (init, init_name, init_digest) = init(job, &recipe)?;
+    let (init, init_name, init_digest) = init(job.init.as_deref(), &recipe)?;
     let options = Options {
-        recipe_text: text.clone(),
+        recipe_text: text,
         train,
         val,
+        test: Vec::new(),
+        select_by: SelectBy::default(),
         data_digest: manifest.digest(),
         init,
         init_name: init_name.clone(),
@@ -106,6 +120,7 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
         seed: job.seed,
         threads: job.threads,
         out: job.out.clone(),
+        items: None,
         resume: job.resume,
         checkpoint_steps: match job.checkpoint_steps {
             0 => CHECKPOINT_STEPS,
@@ -124,46 +139,54 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
         val: counts.1,
         init: init_name,
     };
-    let about = about(&recipe, data, job.seed, hex(&Sha256::digest(&text)));
-    let bytes = model_file(&outcome.weights, scale, about, Precision::F16)?;
+    let card = card(&recipe, scale, data, job.seed);
+    let bytes = model_file(&outcome.weights, card, Precision::F16)?;
     let weights = job.out.join("best.safetensors");
     write_atomic(&weights, &bytes)?;
     Ok(Made { weights, outcome, notes: manifest.notes, counts })
 }
 
-fn recipe(job: &Job) -> Result<(Recipe, String), TrainError> {
-    let Some(path) = &job.recipe else {
+/// A recipe and its text; without a path the one inside the binary.
+pub fn read_recipe(path: Option<&Path>) -> Result<(Recipe, String), TrainError> {
+    let Some(path) = path else {
         let recipe = Recipe::parse(FINETUNE, Path::new("finetune.toml (inside biqa)"))?;
         return Ok((recipe, FINETUNE.to_owned()));
     };
     let text = std::fs::read_to_string(path)
-        .map_err(|source| TrainError::Io { path: path.clone(), source })?;
+        .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
     Ok((Recipe::parse(&text, path)?, text))
 }
 
 fn manifest(job: &Job, recipe: &Recipe) -> Result<Manifest, TrainError> {
     let loaded = match &job.source {
-        DataSource::Dataset { name, root, partial } => {
-            let folder = job.recipe.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-            let options = LoadOptions {
-                content: recipe.content.as_ref().map(|file| folder.join(file)),
-                allow_missing: if *partial { usize::MAX } else { 0 },
-                ..LoadOptions::default()
-            };
-            load(name, root, &options)
+        DataSource::Dataset { name, root, options } => {
+            let options = with_content(*options.clone(), recipe, job.recipe.as_deref());
+            datasets::open(name, root, &options)
         }
         DataSource::Labels { csv, images, direction, range } => {
-            let options = LoadOptions {
-                labels: Some(csv.clone()),
+            let options = datasets::Options {
+                list: Some(csv.clone()),
                 direction: Some(*direction),
                 // Any range will do to read the list; its own is taken below.
                 range: Some(range.unwrap_or([-1e300, 1e300])),
-                ..LoadOptions::default()
+                ..datasets::Options::default()
             };
-            load("csv", images, &options).map(|manifest| with_own_range(manifest, *range))
+            datasets::open("csv", images, &options).map(|manifest| with_own_range(manifest, *range))
         }
     };
     loaded.map_err(|e| TrainError::Data(e.to_string()))
+}
+
+/// The recipe's list of contents, which lies beside it, where nobody asked for other contents.
+pub fn with_content(
+    mut options: datasets::Options,
+    recipe: &Recipe,
+    path: Option<&Path>,
+) -> datasets::Options {
+    let folder = path.and_then(Path::parent).unwrap_or(Path::new(""));
+    let own = recipe.content.as_ref().map(|file| Content::File(folder.join(file)));
+    options.content = options.content.or(own);
+    options
 }
 
 /// Without a stated scale the list's lowest and highest score are taken for it, and that is said.
@@ -195,28 +218,55 @@ fn parts(manifest: &Manifest, seed: u64) -> Result<(Vec<Photo>, Vec<Photo>), Tra
     if !train.is_empty() && !val.is_empty() {
         return Ok((train.into_iter().map(photo).collect(), val.into_iter().map(photo).collect()));
     }
-    // Contents in the order of a keyed hash: a fifth of them, at least one, chooses.
-    let mut contents: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for (i, row) in manifest.rows.iter().enumerate() {
-        if row.split != Some(Split::Test) {
-            let key = splitmix64(seed ^ fnv1a64(&row.content));
-            contents.entry(key).or_default().push(i);
-        }
-    }
-    let n_val = ((contents.len() as f64 * VAL_SHARE).round() as usize).max(1);
-    let groups: Vec<Vec<usize>> = contents.into_values().collect();
-    let (val, train) = groups.split_at(n_val.min(groups.len()));
-    let photos = |groups: &[Vec<usize>]| {
-        let mut rows: Vec<usize> = groups.concat();
-        rows.sort_unstable();
-        rows.into_iter().map(photo).collect()
-    };
+    let (train, val) = choose(manifest, seed)?;
+    let photos = |rows: Vec<usize>| rows.into_iter().map(photo).collect();
     Ok((photos(train), photos(val)))
 }
 
-/// The initial weights, their name and the digest of their file.
-fn init(job: &Job, recipe: &Recipe) -> Result<(Arrays, String, String), TrainError> {
-    let Some(path) = &job.init else {
+/// Rows to train on and to choose on, by a rule: of the contents in the order of their scores, one
+/// of every five neighbours chooses, so that what chooses reaches from bad to good however few
+/// there are.
+fn choose(manifest: &Manifest, seed: u64) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
+    let mut contents: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (i, row) in manifest.rows.iter().enumerate() {
+        if row.split != Some(Split::Test) {
+            contents.entry(&row.content).or_default().push(i);
+        }
+    }
+    let n = contents.len();
+    if n < LEAST_TRAIN + LEAST_VAL {
+        return Err(TrainError::Data(format!(
+            "{n} photos of different contents: {} are needed, {LEAST_TRAIN} to train on and \
+             {LEAST_VAL} to choose on, and 50 to learn something from",
+            LEAST_TRAIN + LEAST_VAL
+        )));
+    }
+    let mean = |rows: &[usize]| {
+        rows.iter().map(|&i| manifest.target(manifest.rows[i].score)).sum::<f64>()
+            / rows.len() as f64
+    };
+    let mut ordered: Vec<_> = contents.into_iter().map(|(name, r)| (mean(&r), name, r)).collect();
+    ordered.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+    let n_val = ((n as f64 * VAL_SHARE).round() as usize).max(LEAST_VAL);
+    let (mut train, mut val) = (Vec::new(), Vec::new());
+    for k in 0..n_val {
+        let neighbours = &ordered[k * n / n_val..(k + 1) * n / n_val];
+        let key = |name: &str| splitmix64(seed ^ fnv1a64(name));
+        let chosen = neighbours.iter().map(|(_, name, _)| key(name)).min();
+        for (_, name, rows) in neighbours {
+            let part = if Some(key(name)) == chosen { &mut val } else { &mut train };
+            part.extend(rows);
+        }
+    }
+    train.sort_unstable();
+    val.sort_unstable();
+    Ok((train, val))
+}
+
+/// The initial weights, their name and the digest of their file; without a path those inside the
+/// binary, where the recipe starts from them.
+pub fn init(path: Option<&Path>, recipe: &Recipe) -> Result<(Arrays, String, String), TrainError> {
+    let Some(path) = path else {
         if recipe.init.weights != BUILTIN {
             return Err(TrainError::Data(format!(
                 "the recipe starts from {}; give that file with --init",
@@ -228,7 +278,7 @@ fn init(job: &Job, recipe: &Recipe) -> Result<(Arrays, String, String), TrainErr
         return Ok((arrays, "the built-in lite".to_owned(), digest));
     };
     let bytes =
-        std::fs::read(path).map_err(|source| TrainError::Io { path: path.clone(), source })?;
+        std::fs::read(path).map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
     let found = hex(&Sha256::digest(&bytes));
     if !recipe.init.sha256.is_empty() && recipe.init.sha256 != found {
         return Err(TrainError::Init {
@@ -245,25 +295,97 @@ fn split_words(job: &Job, recipe: &Recipe) -> String {
     match (&job.source, &recipe.content) {
         (DataSource::Dataset { .. }, Some(list)) => format!("content-safe list {list}"),
         (DataSource::Dataset { .. }, None) => "the dataset's own".to_owned(),
-        (DataSource::Labels { .. }, _) => "by content, a fifth to choose on".to_owned(),
+        (DataSource::Labels { .. }, _) => {
+            "by content, a fifth over the range of the scores to choose on".to_owned()
+        }
     }
 }
 
-fn about(recipe: &Recipe, data: Data, seed: u64, recipe_digest: String) -> About {
-    let card = recipe.card.clone();
-    let Card { name, version, licence, data_terms, known_failures, anchors } = card;
-    About {
+/// The card of what a run has made, not yet sealed.
+pub(crate) fn card(recipe: &Recipe, scale: Scale, data: Data, seed: u64) -> ModelCard {
+    let words = recipe.card.clone();
+    let Card { name, version, licence, data_terms, known_failures, anchors } = words;
+    ModelCard {
         name,
         version,
-        config: recipe.config.clone(),
+        method: recipe.method.clone(),
+        config: serde_json::to_value(&recipe.config).expect("a config is plain data"),
         view: recipe.view.clone(),
+        scale,
+        weights_digest: String::new(),
         data,
         seed,
-        recipe_digest,
+        recipe_digest: recipe.digest(),
         metrics: Vec::new(),
         licence,
         data_terms,
         known_failures,
         anchors,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::Row;
+
+    /// Photos of these scores, each its own content.
+    fn manifest(scores: &[f64]) -> Manifest {
+        let row = |(i, &score): (usize, &f64)| Row {
+            path: format!("{i}.jpg"),
+            score,
+            content: i.to_string(),
+            kind: String::new(),
+            level: None,
+            split: None,
+            spread: None,
+        };
+        Manifest {
+            dataset: "csv".to_owned(),
+            direction: Direction::Mos,
+            range_nominal: [1.0, 5.0],
+            root: PathBuf::new(),
+            rows: scores.iter().enumerate().map(row).collect(),
+            notes: Vec::new(),
+            subset: false,
+        }
+    }
+
+    #[test]
+    fn what_chooses_reaches_from_bad_to_good() {
+        // Many 4s, as people give them.
+        let scores: Vec<f64> = (0..12).map(|i| [4.0, 1.5, 4.0, 2.5, 4.0, 5.0][i % 6]).collect();
+        for seed in 0..50 {
+            let (train, val) = choose(&manifest(&scores), seed).expect("enough");
+            assert_eq!((train.len(), val.len()), (9, 3));
+            let of = |i: usize| scores[i];
+            let (low, high) = (val.iter().map(|&i| of(i)).fold(9.0, f64::min), 4.0);
+            assert!(low < high && val.iter().any(|&i| of(i) >= high), "seed {seed}: {val:?}");
+        }
+        let drawn = |seed| choose(&manifest(&scores), seed).expect("enough");
+        assert_eq!(drawn(3), drawn(3));
+        assert!((0..50).any(|seed| drawn(seed) != drawn(3)));
+    }
+
+    #[test]
+    fn a_fifth_chooses_and_too_few_are_refused_with_advice() {
+        let scores = |n: usize| (0..n).map(|i| 1.0 + 4.0 * i as f64 / n as f64).collect::<Vec<_>>();
+        for (n, expected) in [(7, 3), (14, 3), (20, 4), (50, 10), (1000, 200)] {
+            let (train, val) = choose(&manifest(&scores(n)), 0).expect("enough");
+            assert_eq!((train.len(), val.len()), (n - expected, expected));
+        }
+        let error = choose(&manifest(&scores(6)), 0).expect_err("too few").to_string();
+        assert!(error.contains("6 photos") && error.contains("7 are needed"), "{error}");
+    }
+
+    #[test]
+    fn photos_of_one_content_stay_together() {
+        let mut manifest = manifest(&(0..24).map(|i| 1.0 + f64::from(i) / 6.0).collect::<Vec<_>>());
+        for (i, row) in manifest.rows.iter_mut().enumerate() {
+            row.content = (i / 2).to_string();
+        }
+        let (train, val) = choose(&manifest, 5).expect("enough");
+        assert_eq!(val.len(), 6);
+        assert!(val.iter().all(|i| !train.contains(&(i ^ 1))), "{val:?}");
     }
 }

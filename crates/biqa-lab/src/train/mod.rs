@@ -18,7 +18,7 @@ pub mod schedule;
 pub mod step;
 pub mod store;
 
-pub use run::{Options, Outcome, run};
+pub use run::{Options, Outcome, SelectBy, run};
 
 use std::path::PathBuf;
 

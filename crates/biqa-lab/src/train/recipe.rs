@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use biqa::models::lite::LiteConfig;
+use biqa::scorer::hex;
 use biqa::view::View;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::TrainError;
 use super::optim::AdamWConfig;
@@ -153,6 +155,8 @@ pub struct Copies {
     pub ladders: usize,
     /// Every so many-th photo has ladders; 0 and 1 mean all.
     pub ladder_every: u64,
+    /// Probability that the three rungs are next to each other, which is where their order is hard.
+    pub neighbours: f64,
 }
 
 /// Which weights a stage hands on.
@@ -180,6 +184,14 @@ impl Recipe {
         let recipe: Self = toml::from_str(text).map_err(|e| bad(one_line(&e, text)))?;
         recipe.check().map_err(bad)?;
         Ok(recipe)
+    }
+
+    /// SHA-256 of everything that decides what is learnt: not of comments, nor of the card's words.
+    pub fn digest(&self) -> String {
+        let Self { name: _, method, config, view, content, init, card: _, stages } = self;
+        let decides = (method, config, view, content, init, stages);
+        let text = serde_json::to_vec(&decides).expect("numbers, texts and lists are JSON");
+        hex(&Sha256::digest(text))
     }
 
     fn check(&self) -> Result<(), String> {
@@ -232,8 +244,14 @@ impl Stage {
         if self.epochs == 0 || self.freeze_before > biqa::nn::mobilenet::LAST + 1 {
             return Err("epochs must be 1 or more and freeze_before at most 19".to_owned());
         }
-        if !(0.0..=1.0).contains(&self.copies.small) || !(0.0..1.0).contains(&self.dropout) {
-            return Err("small is a probability, dropout is at least 0 and below 1".to_owned());
+        let probability = |p| (0.0..=1.0).contains(&p);
+        if !probability(self.copies.small)
+            || !probability(self.copies.neighbours)
+            || !(0.0..1.0).contains(&self.dropout)
+        {
+            let expected =
+                "small and neighbours are probabilities, dropout is at least 0 and below 1";
+            return Err(expected.to_owned());
         }
         if !(0.0..1.0).contains(&self.ema_decay) {
             return Err("ema_decay must be at least 0 and below 1".to_owned());

@@ -1,41 +1,47 @@
 //! The loop: stages, epochs, steps, validation, checkpoints.
 
+mod looks;
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use biqa::models::lite::Lite;
 use biqa::scorer::hex;
-use biqa::weights::{Arrays, collect, freeze, host, load};
+use biqa::weights::{Arrays, collect, freeze, load};
 use burn::module::Module;
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use looks::{Part, items_digest};
 
 use super::checkpoint::{Checkpoint, State, Validation, write_atomic};
 use super::ema::Ema;
 use super::init::{Start, network, standardise};
-use super::items::{Copy, Item, LEVELS, Photo, item, ladder_op, lowest_level, picture, statistics};
+use super::items::{Copy, Item, Photo};
 use super::optim::{AdamW, Group};
 use super::recipe::{Keep, Recipe, Stage};
-use super::step::{Context, Plan, has_ladder, pass, plan};
-use super::store::{Source, Store};
+use super::step::{Context, Plan, pass, plan};
+use super::store::Store;
 use super::{Progress, StepReport, TrainError};
 use crate::stats;
-
-/// Photos that go through the network together in validation.
-const VALIDATION_BATCH: usize = 32;
 
 /// A training run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// What to do.
     pub recipe: Recipe,
-    /// The recipe's bytes, whose digest the card carries.
+    /// The recipe as it was written, which the run keeps a copy of.
     pub recipe_text: String,
     /// Photos to train on.
     pub train: Vec<Photo>,
     /// Photos to choose on.
     pub val: Vec<Photo>,
+    /// Photos to report on; may be none. They are scored once, after training.
+    pub test: Vec<Photo>,
+    /// The figure on `val` by which an epoch is kept.
+    pub select_by: SelectBy,
     /// Digest of the manifest they are from.
     pub data_digest: String,
     /// Initial weights and their name.
@@ -50,10 +56,24 @@ pub struct Options {
     pub threads: usize,
     /// The run folder.
     pub out: PathBuf,
+    /// Where stored statistics and maps go; runs on one set may share the folder. `None`: into the
+    /// run folder.
+    pub items: Option<PathBuf>,
     /// Whether to go on with a run that is there.
     pub resume: bool,
     /// Steps between checkpoints; one is also written after every epoch.
     pub checkpoint_steps: u64,
+}
+
+/// The figure by which an epoch is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SelectBy {
+    /// Spearman's correlation; of equal ones the first.
+    #[default]
+    Srcc,
+    /// Pearson's, raw; of equal ones the last, as DEIQT's code has it.
+    Plcc,
 }
 
 /// What a run gave.
@@ -63,8 +83,14 @@ pub struct Outcome {
     pub weights: Arrays,
     /// Their raw scores of the validation photos, in order.
     pub val_scores: Vec<f64>,
+    /// Their raw scores of the test photos.
+    pub test_scores: Vec<f64>,
+    /// Raw scores of the test photos by the last epoch's weights.
+    pub last_test_scores: Vec<f64>,
     /// Validation after every epoch of every stage.
     pub history: Vec<Validation>,
+    /// The entry of `history` that the weights to keep are from.
+    pub kept: usize,
 }
 
 /// Trains. With `threads` set the networks' inner loops stay within that many.
@@ -84,6 +110,8 @@ struct Run<'a> {
     place: Place,
     history: Vec<Validation>,
     log_bytes: u64,
+    /// The weights of the last epoch; empty until there are any.
+    last: Arrays,
     /// Digest of the photos and of the backbone with which the stage began: see [`items_digest`].
     items: String,
     restored: Option<Checkpoint>,
@@ -142,6 +170,7 @@ impl<'a> Run<'a> {
             place: Place { stage: 0, step: 0 },
             history: Vec::new(),
             log_bytes: 0,
+            last: Arrays::new(),
             restored: Checkpoint::newest(&out.join("checkpoints"))?,
             digest,
         };
@@ -151,6 +180,9 @@ impl<'a> Run<'a> {
             run.place = Place { stage, step };
             run.history = checkpoint.state.history.clone();
             run.log_bytes = checkpoint.state.log_bytes;
+            if stage == options.recipe.stages.len() {
+                run.last = checkpoint.ema.clone();
+            }
             run.items = match checkpoint.state.items.as_str() {
                 "" => items_digest(options, &run.net), // written before it was kept
                 digest => digest.to_owned(),
@@ -188,10 +220,37 @@ impl<'a> Run<'a> {
             let stage = &self.options.recipe.stages[self.place.stage];
             self.train_stage(stage, progress)?;
         }
-        let store = self.filled(&self.final_stage().clone(), progress, true)?;
         let stage = self.final_stage().clone();
-        let val_scores = self.validate(&self.net, &stage, &store)?;
-        Ok(Outcome { weights: collect(&self.net), val_scores, history: self.history })
+        let store = self.filled(&stage, progress, true)?;
+        let val_scores = self.scores(&self.net, &stage, &store, Part::Val)?;
+        let test_scores = self.scores(&self.net, &stage, &store, Part::Test)?;
+        let mut last_test_scores = Vec::new();
+        if !self.options.test.is_empty() {
+            let last = load(self.net.clone(), self.last.clone(), "the last epoch", "lite")?;
+            last_test_scores = self.scores(&last, &stage, &store, Part::Test)?;
+        }
+        Ok(Outcome {
+            weights: collect(&self.net),
+            val_scores,
+            test_scores,
+            last_test_scores,
+            kept: self.kept(&stage),
+            history: self.history,
+        })
+    }
+
+    /// The entry of the history that the final stage kept.
+    fn kept(&self, stage: &Stage) -> usize {
+        let last = self.history.len().saturating_sub(1);
+        if stage.keep == Keep::Last {
+            return last;
+        }
+        let own = self.history.iter().position(|v| v.stage + 1 == self.options.recipe.stages.len());
+        let first = own.unwrap_or(last);
+        (first..=last).fold(first, |kept, i| {
+            let better = self.options.select_by.is_better(&self.history[i], &self.history[kept]);
+            if better { i } else { kept }
+        })
     }
 
     fn final_stage(&self) -> &Stage {
@@ -262,14 +321,18 @@ impl<'a> Run<'a> {
             }
         }
         // The stage's weights go on to the next one, or are the run's result.
+        let last = averaged(&net, &ema);
         let kept = match stage.keep {
             Keep::Best => best,
-            Keep::Last => averaged(&net, &ema),
+            Keep::Last => last.clone(),
         };
         self.net = load(self.net.clone(), kept, "the kept weights", "lite")?;
         self.items = items_digest(self.options, &self.net);
         self.place = Place { stage: self.place.stage + 1, step: 0 };
         self.restored = None;
+        if self.place.stage == self.options.recipe.stages.len() {
+            self.last = last;
+        }
         let fresh = AdamW::new(stage.optim);
         self.checkpoint(&self.net.clone(), &Ema::new(0.0), &fresh, &Arrays::new())
     }
@@ -305,109 +368,6 @@ impl<'a> Run<'a> {
         self.options.recipe.stages[..stage].iter().map(steps).sum()
     }
 
-    /// The items of every photo and copy that the stage may ask for; validation photos stand
-    /// behind the training photos.
-    fn filled(
-        &self,
-        stage: &Stage,
-        progress: &mut (dyn Progress + Send),
-        only_val: bool,
-    ) -> Result<Store, TrainError> {
-        let mut store = Store::default();
-        if stage.freeze_before == 0 {
-            return Ok(store);
-        }
-        let cut = self.store_cut(stage);
-        let dir = self.store_dir(cut);
-        let mut source = self.source(cut, &dir);
-        source.maps = stage.freeze_before <= biqa::nn::mobilenet::LAST;
-        let Options { train, val, .. } = self.options;
-        store.fill(&source, val, train.len(), Copy::Plain, |_| true, progress)?;
-        if only_val {
-            return Ok(store);
-        }
-        store.fill(&source, train, 0, Copy::Plain, |_| true, progress)?;
-        if stage.copies.small > 0.0 {
-            store.add_small(train.len());
-        }
-        if stage.copies.flip {
-            store.fill(&source, train, 0, Copy::Flip, |_| true, progress)?;
-        }
-        if stage.copies.ladders > 0 {
-            let seed = self.options.seed;
-            for level in 1..=LEVELS {
-                let copy = Copy::Ladder { number: 0, level };
-                let only = |i: usize| {
-                    let op = ladder_op(seed, &train[i].name, 0);
-                    has_ladder(stage, i) && level >= lowest_level(op)
-                };
-                store.fill(&source, train, 0, copy, only, progress)?;
-            }
-        }
-        Ok(store)
-    }
-
-    /// Where maps are stored for a stage: at the earliest cut of the stages from it on that share
-    /// its backbone, so that one pass over the photos serves them all.
-    fn store_cut(&self, stage: &Stage) -> usize {
-        let stages = &self.options.recipe.stages;
-        let from = stages.iter().position(|s| s == stage).unwrap_or(0);
-        let mut cut = stage.freeze_before;
-        for later in &stages[from..] {
-            if cut <= biqa::nn::mobilenet::LAST {
-                break; // that stage changes the backbone
-            }
-            if later.freeze_before > 0 {
-                cut = cut.min(later.freeze_before);
-            }
-        }
-        cut
-    }
-
-    fn store_dir(&self, cut: usize) -> PathBuf {
-        self.options.out.join("items").join(format!("{cut}-{}", self.items))
-    }
-
-    fn source<'s>(&'s self, cut: usize, dir: &'s Path) -> Source<'s> {
-        Source {
-            net: &self.net,
-            view: &self.options.recipe.view,
-            cut,
-            maps: false,
-            seed: self.options.seed,
-            threads: self.options.threads,
-            device: &self.plain,
-            dir,
-        }
-    }
-
-    /// The items of a step that stores nothing: decoded and cut now, in the plan's order.
-    fn fresh_items(&self, stage: &Stage, plan: &Plan) -> Result<Vec<Item>, TrainError> {
-        if stage.freeze_before > 0 {
-            return Ok(Vec::new());
-        }
-        let photos = plan.all().into_iter().map(|(i, copy)| (&self.options.train[i], copy));
-        self.pixels(photos.collect())
-    }
-
-    fn pixels(&self, photos: Vec<(&Photo, Copy)>) -> Result<Vec<Item>, TrainError> {
-        use rayon::prelude::*;
-        let Options { seed, recipe, .. } = self.options;
-        photos
-            .into_par_iter()
-            .map(|(photo, copy)| {
-                let picture = picture(photo, copy, *seed)?;
-                item(&self.net, &recipe.view, 0, false, &picture, &self.plain)
-                    .map(
-                        |item| {
-                            if copy == Copy::Small { item.small().unwrap_or(item) } else { item }
-                        },
-                    )
-                    .map_err(|reason| TrainError::Photo { name: photo.name.clone(), reason })
-            })
-            .collect()
-    }
-
     fn end_epoch(
         &mut self,
         stage: &Stage,
@@ -419,7 +379,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), TrainError> {
         let weights = averaged(net, ema);
         let plain = load(self.net.clone(), weights.clone(), "the averaged weights", "lite")?;
-        let scores = self.validate(&plain, stage, store)?;
+        let scores = self.scores(&plain, stage, store, Part::Val)?;
         let targets: Vec<f64> = self.options.val.iter().map(|p| f64::from(p.target)).collect();
         let figure = |value: Result<Option<f64>, stats::StatsError>| {
             value.ok().flatten().unwrap_or(f64::NEG_INFINITY)
@@ -431,40 +391,17 @@ impl<'a> Run<'a> {
             plcc: figure(stats::plcc(&scores, &targets)),
         };
         progress.note(&format!(
-            "stage {} step {}: val SRCC {:.4}, PLCC {:.4}",
+            "stage {} step {}: SRCC {:.4}, PLCC {:.4} on the photos that choose",
             self.place.stage, self.place.step, validation.srcc, validation.plcc
         ));
+        let by = self.options.select_by;
         let before = self.history.iter().filter(|v| v.stage == self.place.stage);
-        let highest = before.map(|v| v.srcc).fold(f64::NEG_INFINITY, f64::max);
-        if best.is_empty() || validation.srcc > highest {
+        let best_before = before.reduce(|kept, v| if by.is_better(v, kept) { v } else { kept });
+        if best_before.is_none_or(|kept| by.is_better(&validation, kept)) {
             *best = weights;
         }
         self.history.push(validation);
         Ok(())
-    }
-
-    /// Raw scores of the validation photos.
-    fn validate(&self, net: &Lite, stage: &Stage, store: &Store) -> Result<Vec<f64>, TrainError> {
-        let view = &self.options.recipe.view;
-        let val = &self.options.val;
-        let mut scores = Vec::with_capacity(val.len());
-        let indices: Vec<usize> = (0..val.len()).collect();
-        for chunk in indices.chunks(VALIDATION_BATCH) {
-            let fresh = if stage.freeze_before == 0 {
-                self.pixels(chunk.iter().map(|&i| (&val[i], Copy::Plain)).collect())?
-            } else {
-                Vec::new()
-            };
-            let items: Vec<&Item> = if fresh.is_empty() {
-                let stored = chunk.iter().map(|&i| self.options.train.len() + i);
-                stored.filter_map(|i| store.get(i, Copy::Plain)).collect()
-            } else {
-                fresh.iter().collect()
-            };
-            let z = statistics(net, view, stage.freeze_before, &items, &self.plain);
-            scores.extend(host(&net.score(z, None)).into_iter().map(f64::from));
-        }
-        Ok(scores)
     }
 
     fn checkpoint(
@@ -487,7 +424,9 @@ impl<'a> Run<'a> {
                 files: Vec::new(),
             },
             weights: collect(net),
-            ema: ema.arrays(),
+            // There is no average between stages; behind the final one its place is the last
+            // epoch's.
+            ema: if self.last.is_empty() { ema.arrays() } else { self.last.clone() },
             optimizer: optim.state(),
             best: best.clone(),
         }
@@ -526,23 +465,14 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Stored items belong to the photos and to the backbone with which a stage begins. Within the
-/// stage only what lies behind the items changes, so a resumed stage finds them again.
-fn items_digest(options: &Options, net: &Lite) -> String {
-    let mut hash = Sha256::new();
-    for (name, array) in collect(net) {
-        if name.starts_with("trunk.") {
-            hash.update(name.as_bytes());
-            array.data.iter().for_each(|v| hash.update(v.to_le_bytes()));
+impl SelectBy {
+    /// Whether an epoch is to be kept instead of one before it.
+    fn is_better(self, epoch: &Validation, kept: &Validation) -> bool {
+        match self {
+            Self::Srcc => epoch.srcc > kept.srcc,
+            Self::Plcc => epoch.plcc >= kept.plcc,
         }
     }
-    hash.update(&options.data_digest);
-    let view = options.recipe.view.without_details();
-    hash.update(serde_json::to_vec(&view).expect("a view is plain data"));
-    hash.update(options.seed.to_le_bytes());
-    let names = options.train.iter().chain(&options.val).map(|p| p.name.as_bytes());
-    names.for_each(|name| hash.update(name));
-    hex(&hash.finalize())[..16].to_owned()
 }
 
 /// The averaged weights, or the plain ones where no average is kept.
@@ -574,10 +504,13 @@ fn check_data(options: &Options) -> Result<(), TrainError> {
 /// What makes two runs the same run.
 fn run_digest(options: &Options) -> String {
     let mut hash = Sha256::new();
-    hash.update(&options.recipe_text);
+    hash.update(options.recipe.digest());
     hash.update(options.seed.to_le_bytes());
     hash.update(&options.data_digest);
     hash.update(&options.init_digest);
+    if options.select_by != SelectBy::default() {
+        hash.update("select by plcc");
+    }
     for (part, photos) in [("train", &options.train), ("val", &options.val)] {
         hash.update(part);
         for photo in photos {

@@ -51,17 +51,30 @@ pub fn plan(stage: &Stage, seed: u64, stage_index: usize, step: u64, names: &[Ph
     let number = if stage.freeze_before > 0 { 0 } else { epoch };
     let ladders = (0..stage.copies.ladders).map(|_| {
         let i = (draws.below(with_ladder) * every) as usize;
-        (i, rungs(&mut draws, ladder_op(seed, &names[i].name, number), number))
+        (
+            i,
+            rungs(
+                &mut draws,
+                ladder_op(seed, &names[i].name, number),
+                number,
+                stage.copies.neighbours,
+            ),
+        )
     });
     Plan { photos, ladders: ladders.collect() }
 }
 
-/// Three of the photo itself and its levels, the best first.
-fn rungs(draws: &mut Sequence, op: &str, number: u64) -> [Copy; RUNGS] {
+/// Three of the photo itself and its levels, the best first: with probability `neighbours` three
+/// in a row, else any three.
+fn rungs(draws: &mut Sequence, op: &str, number: u64, neighbours: f64) -> [Copy; RUNGS] {
     let lowest = lowest_level(op);
     let rungs: Vec<Copy> = std::iter::once(Copy::Plain)
         .chain((lowest..=LEVELS).map(|level| Copy::Ladder { number, level }))
         .collect();
+    if neighbours > 0.0 && draws.chance(neighbours) {
+        let first = draws.below((rungs.len() - RUNGS + 1) as u64) as usize;
+        return std::array::from_fn(|k| rungs[first + k]);
+    }
     let mut chosen = draws.permutation(rungs.len());
     chosen.truncate(RUNGS);
     chosen.sort_unstable();
@@ -183,4 +196,27 @@ fn mask(
     };
     let data: Vec<f32> = of_row.iter().flat_map(|&source| row(source)).collect();
     Tensor::from_data(TensorData::new(data, [of_row.len(), width]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_rungs_are_next_to_each_other_and_others_keep_their_order() {
+        for i in 0..200 {
+            let mut draws = stream(3, "rungs", i);
+            let position = |copy: Copy| match copy {
+                Copy::Ladder { level, .. } => usize::from(level),
+                _ => 0,
+            };
+            let near = rungs(&mut draws, "jpeg", 0, 1.0).map(position);
+            assert!(near[1] == near[0] + 1 && near[2] == near[1] + 1, "{near:?}");
+            let any = rungs(&mut draws, "jpeg", 0, 0.0).map(position);
+            assert!(any[0] < any[1] && any[1] < any[2], "{any:?}");
+        }
+        // Level 1 of the blur is the photo itself, so level 2 is its neighbour.
+        let firsts = (0..50).map(|i| rungs(&mut stream(3, "rungs", i), "gaussian_blur", 0, 1.0)[1]);
+        assert!(firsts.into_iter().all(|copy| copy != Copy::Ladder { number: 0, level: 1 }));
+    }
 }

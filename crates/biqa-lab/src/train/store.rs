@@ -1,5 +1,5 @@
-//! Items of a frozen prefix, computed once and kept: in memory, and in the run's folder so that a
-//! resumed run need not compute them again.
+//! Items of a frozen prefix, computed once and kept: in memory, and in a folder, a file a photo, so
+//! that a resumed run, or another split of the same photos, need not compute them again.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 
 use biqa::models::lite::Lite;
 use biqa::parallel::ordered;
+use biqa::scorer::hex;
 use biqa::view::View;
 use biqa::weights::{Array, Arrays, Precision, read_safetensors, to_safetensors};
 use burn::tensor::Device;
 use half::f16;
+use sha2::{Digest, Sha256};
 
-use super::checkpoint::write_atomic;
+use super::checkpoint::write_synced;
 use super::items::{Copy, Item, Map, Photo, Size, item, picture};
 use super::{Progress, TrainError};
 
-/// Photos of one file.
-const CHUNK: usize = 128;
+/// Photos between two words about progress.
+const NOTE: usize = 128;
 
 /// Items by photo and copy.
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ pub struct Source<'a> {
     pub threads: usize,
     /// The network's device, without gradients.
     pub device: &'a Device,
-    /// Where files go; they belong to one prefix and one list of photos.
+    /// Where files go; they belong to one prefix and one set of photos.
     pub dir: &'a Path,
 }
 
@@ -71,88 +73,84 @@ impl Store {
         only: impl Fn(usize) -> bool,
         progress: &mut dyn Progress,
     ) -> Result<(), TrainError> {
-        fs::create_dir_all(source.dir)
-            .map_err(|e| TrainError::Io { path: source.dir.to_owned(), source: e })?;
+        let label = source.label(copy);
+        let dir = source.dir.join(&label);
+        fs::create_dir_all(&dir).map_err(|e| TrainError::Io { path: dir.clone(), source: e })?;
         let chosen: Vec<usize> = (0..photos.len()).filter(|&i| only(i)).collect();
         let mut done = 0;
-        for chunk in chosen.chunks(CHUNK) {
-            let first = offset + chunk[0];
-            let path = source.dir.join(format!("{}-{first:06}.safetensors", label(copy)));
-            let items = if let Some(items) = read(&path, chunk.len(), source) {
-                items
-            } else {
-                let photos: Vec<&Photo> = chunk.iter().map(|&i| &photos[i]).collect();
-                compute(source, &photos, copy, &path)?
-            };
-            for (&i, item) in chunk.iter().zip(items) {
-                self.items.insert((offset + i, copy), item);
-            }
-            done += chunk.len();
-            progress.note(&format!("statistics {}: {done} of {}", label(copy), chosen.len()));
-        }
-        Ok(())
+        let mut failed = None;
+        ordered(
+            source.threads,
+            chosen.iter(),
+            |_, &i| {
+                let path = dir.join(file_name(&photos[i]));
+                match read(&path, source) {
+                    Some(item) => Ok(item),
+                    None => compute(source, &photos[i], copy, &path),
+                }
+            },
+            |k, result| match result {
+                Ok(item) => {
+                    self.items.insert((offset + chosen[k], copy), item);
+                    done += 1;
+                    if done % NOTE == 0 || done == chosen.len() {
+                        progress.note(&format!("statistics {label}: {done} of {}", chosen.len()));
+                    }
+                    true
+                }
+                Err(e) => {
+                    failed = Some(e);
+                    false
+                }
+            },
+        );
+        failed.map_or(Ok(()), Err)
     }
 }
 
-fn label(copy: Copy) -> String {
-    match copy {
-        Copy::Plain => "plain".to_owned(),
-        Copy::Flip => "flip".to_owned(),
-        Copy::Ladder { number, level } => format!("ladder{number}-{level}"),
-        Copy::Small => "small".to_owned(),
-    }
+/// A photo's file: its name may hold slashes and whatever else a file system dislikes.
+fn file_name(photo: &Photo) -> String {
+    format!("{}.safetensors", &hex(&Sha256::digest(&photo.name))[..32])
 }
 
 fn compute(
     source: &Source<'_>,
-    photos: &[&Photo],
+    photo: &Photo,
     copy: Copy,
     path: &Path,
-) -> Result<Vec<Item>, TrainError> {
-    let mut items = Vec::with_capacity(photos.len());
-    let mut failed = None;
-    ordered(
-        source.threads,
-        photos.iter(),
-        |_, photo| {
-            let picture = picture(photo, copy, source.seed)?;
-            item(source.net, source.view, source.cut, source.has_maps(), &picture, source.device)
-                .map_err(|reason| TrainError::Photo { name: photo.name.clone(), reason })
-        },
-        |_, result| match result {
-            Ok(item) => {
-                items.push(item);
-                true
-            }
-            Err(e) => {
-                failed = Some(e);
-                false
-            }
-        },
-    );
-    if let Some(e) = failed {
-        return Err(e);
-    }
+) -> Result<Item, TrainError> {
+    let picture = picture(photo, copy, source.seed)?;
+    let mut item =
+        item(source.net, source.view, source.cut, source.has_maps(), &picture, source.device)
+            .map_err(|reason| TrainError::Photo { name: photo.name.clone(), reason })?;
     let (mut statistics, mut maps) = (Arrays::new(), Arrays::new());
-    for (i, item) in items.iter().enumerate() {
-        for (s, size) in item.sizes.iter().enumerate() {
-            let shape = vec![size.statistics.len()];
-            let data = size.statistics.clone();
-            statistics.insert(format!("{i}.{s}"), Array { shape, data });
-            if let Some(Map::Activations(shape, data)) = &size.map {
-                let data = data.iter().map(|v| v.to_f32()).collect();
-                maps.insert(format!("{i}.{s}"), Array { shape: shape.to_vec(), data });
-            }
+    for (s, size) in item.sizes.iter().enumerate() {
+        let data = size.statistics.clone();
+        statistics.insert(s.to_string(), Array { shape: vec![data.len()], data });
+        if let Some(Map::Activations(shape, data)) = &size.map {
+            let data = data.iter().map(|v| v.to_f32()).collect();
+            maps.insert(s.to_string(), Array { shape: shape.to_vec(), data });
         }
     }
     if source.has_maps() {
-        write_atomic(&maps_path(path), &to_safetensors(&maps, None, Precision::F16))?;
+        put(&maps_path(path), &to_safetensors(&maps, None, Precision::F16))?;
     }
-    write_atomic(path, &to_safetensors(&statistics, None, Precision::F32))?;
+    put(path, &to_safetensors(&statistics, None, Precision::F32))?;
     if !source.maps {
-        items.iter_mut().flat_map(|item| &mut item.sizes).for_each(|size| size.map = None);
+        item.sizes.iter_mut().for_each(|size| size.map = None);
     }
-    Ok(items)
+    Ok(item)
+}
+
+/// Writes a file whole, beside its place first. Runs on one set share the folder, so the name beside
+/// it is the thread's own.
+fn put(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let digits = |c: &char| c.is_ascii_digit();
+    let thread: String =
+        format!("{:?}", std::thread::current().id()).chars().filter(digits).collect();
+    let beside = path.with_file_name(format!(".partial-{thread}"));
+    write_synced(&beside, bytes)?;
+    fs::rename(&beside, path).map_err(|source| TrainError::Io { path: path.to_owned(), source })
 }
 
 fn maps_path(path: &Path) -> PathBuf {
@@ -160,34 +158,39 @@ fn maps_path(path: &Path) -> PathBuf {
 }
 
 /// `None` unless the files are whole.
-fn read(path: &Path, photos: usize, source: &Source<'_>) -> Option<Vec<Item>> {
+fn read(path: &Path, source: &Source<'_>) -> Option<Item> {
     let (mut statistics, _) = read_safetensors(&fs::read(path).ok()?, "statistics").ok()?;
     let mut maps = Arrays::new();
-    if source.maps && source.has_maps() {
+    let wanted = source.maps && source.has_maps();
+    if wanted {
         maps = read_safetensors(&fs::read(maps_path(path)).ok()?, "maps").ok()?.0;
     }
-    let wanted = source.maps && source.has_maps();
-    let sizes = statistics.len().checked_div(photos)?;
-    (0..photos)
-        .map(|i| {
-            let sizes = (0..sizes).map(|s| {
-                let key = format!("{i}.{s}");
-                let map = maps.remove(&key).and_then(|array| {
-                    let shape = array.shape.try_into().ok()?;
-                    let data = array.data.into_iter().map(f16::from_f32).collect();
-                    Some(Map::Activations(shape, data))
-                });
-                if map.is_some() != wanted {
-                    return None;
-                }
-                Some(Size { statistics: statistics.remove(&key)?.data, map })
-            });
-            Some(Item { sizes: sizes.collect::<Option<_>>()? })
-        })
-        .collect()
+    let sizes = (0..source.view.sizes()).map(|s| {
+        let key = s.to_string();
+        let map = maps.remove(&key).and_then(|array| {
+            let shape = array.shape.try_into().ok()?;
+            let data = array.data.into_iter().map(f16::from_f32).collect();
+            Some(Map::Activations(shape, data))
+        });
+        if map.is_some() != wanted {
+            return None;
+        }
+        Some(Size { statistics: statistics.remove(&key)?.data, map })
+    });
+    Some(Item { sizes: sizes.collect::<Option<_>>()? })
 }
 
 impl Source<'_> {
+    /// The folder of a copy. Only degraded copies depend on the seed.
+    fn label(&self, copy: Copy) -> String {
+        match copy {
+            Copy::Plain => "plain".to_owned(),
+            Copy::Flip => "flip".to_owned(),
+            Copy::Ladder { number, level } => format!("ladder{number}-{level}-{}", self.seed),
+            Copy::Small => "small".to_owned(),
+        }
+    }
+
     fn has_maps(&self) -> bool {
         self.cut <= biqa::nn::mobilenet::LAST
     }

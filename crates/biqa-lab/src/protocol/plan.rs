@@ -1,0 +1,327 @@
+//! From settings to jobs: which rows train, choose and test in every one, and what it depends on.
+
+use biqa::scorer::hex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{ProtocolError, Settings, TrainOn};
+use crate::datasets::Manifest;
+use crate::splits::{self, Digest, Form, Fraction, Options, Rule, Split};
+
+/// One training and its evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// The folder under `splits/`: `07-honest`, `07-honest-0.2`.
+    pub name: String,
+    /// The folder of the results it belongs to: `honest`, `published-0.2`.
+    pub group: String,
+    /// The protocol.
+    pub form: Form,
+    /// The small sample, of the whole set or of the training part.
+    pub fraction: Option<f64>,
+    /// The repeat, from 0.
+    pub index: u32,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Rows of the source that train.
+    pub train: Vec<usize>,
+    /// Rows that choose the epoch: of the source, and under `published` those of `test`.
+    pub val: Vec<usize>,
+    /// Rows of the tested set that are reported on.
+    pub test: Vec<usize>,
+    /// SHA-256 of the three lists.
+    pub lists_digest: String,
+    /// SHA-256 of everything that the job depends on.
+    pub digest: String,
+    /// What a report must repeat.
+    pub notes: Vec<String>,
+}
+
+/// All jobs of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What the run depends on.
+    pub identity: Identity,
+    /// The jobs: repeat by repeat, in each protocol by protocol, in each fraction by fraction.
+    pub jobs: Vec<Job>,
+}
+
+/// What makes two runs the same run. More splits, protocols or fractions may join a run; nothing
+/// here may change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Digest of what the recipe decides.
+    pub recipe: String,
+    /// SHA-256 of the initial weights' file.
+    pub init: String,
+    /// Digest of the source's manifest.
+    pub labels: String,
+    /// SHA-256 over the digests of its files.
+    pub photos: String,
+    /// The same two of the tested set, where it is another one.
+    pub target: Option<[String; 2]>,
+    /// The split rule.
+    pub split: String,
+    /// The seed.
+    pub seed: u64,
+    /// Everything else that decides a figure, `name = value`.
+    pub switches: Vec<String>,
+}
+
+impl Identity {
+    fn of(settings: &Settings, photos: &[Digest], target: Option<&[Digest]>) -> Self {
+        let joined = |digests: &[Digest]| hex(&Sha256::digest(digests.concat()));
+        let Settings { select_by, train_on, fraction_of, .. } = settings;
+        Self {
+            recipe: settings.recipe.digest(),
+            init: settings.init_digest.clone(),
+            labels: settings.source.digest(),
+            photos: joined(photos),
+            target: settings.target.as_ref().zip(target).map(|(m, d)| [m.digest(), joined(d)]),
+            split: settings.rule.to_string(),
+            seed: settings.seed,
+            switches: vec![
+                format!("select_by = {select_by:?}"),
+                format!("train_on = {train_on:?}"),
+                format!("fraction_of = {fraction_of:?}"),
+                format!("allow_leak = {}", settings.allow_leak),
+                format!("group_equal_bytes = {}", settings.group_equal_bytes),
+            ],
+        }
+    }
+
+    /// What differs from the run that is there, with both values.
+    pub fn differs(&self, there: &Self) -> Vec<String> {
+        let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
+        let target = |t: &Option<[String; 2]>| {
+            t.as_ref().map_or("none".to_owned(), |[labels, _]| short(labels))
+        };
+        let mut found = Vec::new();
+        let mut compare = |same: bool, name: &str, there: String, here: String| {
+            if !same {
+                found.push(format!("{name} ({there} there, {here} here)"));
+            }
+        };
+        let fields = [
+            ("recipe", &there.recipe, &self.recipe),
+            ("initial weights", &there.init, &self.init),
+            ("list of labels", &there.labels, &self.labels),
+            ("content of the photos", &there.photos, &self.photos),
+        ];
+        for (name, there, here) in fields {
+            compare(there == here, name, short(there), short(here));
+        }
+        compare(
+            there.target == self.target,
+            "tested set",
+            target(&there.target),
+            target(&self.target),
+        );
+        compare(there.split == self.split, "split", there.split.clone(), self.split.clone());
+        compare(there.seed == self.seed, "seed", there.seed.to_string(), self.seed.to_string());
+        for (there, here) in there.switches.iter().zip(&self.switches) {
+            compare(there == here, "switch", there.clone(), here.clone());
+        }
+        found
+    }
+}
+
+impl Plan {
+    /// The jobs of settings. Reads every photo once: equal files on two sides of a split are a leak.
+    pub fn of(settings: &Settings) -> Result<Self, ProtocolError> {
+        settings.check()?;
+        let photos = splits::file_digests(&settings.source)?;
+        let target = settings.target.as_ref().map(splits::file_digests).transpose()?;
+        if let (Some(manifest), Some(digests)) = (&settings.target, &target) {
+            no_shared_files(settings, &photos, manifest, digests)?;
+        }
+        let identity = Identity::of(settings, &photos, target.as_deref());
+        let fractions: Vec<Option<f64>> = match settings.fractions.as_slice() {
+            [] => vec![None],
+            some => some.iter().copied().map(Some).collect(),
+        };
+        let mut jobs = Vec::new();
+        for index in 0..settings.splits {
+            for &form in &settings.forms {
+                for &fraction in &fractions {
+                    jobs.push(job(settings, &identity, &photos, index, form, fraction)?);
+                }
+            }
+        }
+        Ok(Self { identity, jobs })
+    }
+
+    /// What the splits say, each once.
+    pub fn notes(&self, settings: &Settings) -> Vec<String> {
+        let mut notes = settings.source.notes.clone();
+        notes.extend(settings.target.iter().flat_map(|m| m.notes.iter().cloned()));
+        for note in self.jobs.iter().flat_map(|job| &job.notes) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        notes
+    }
+
+    /// The folders of results, in the order in which their first jobs stand.
+    pub fn groups(&self) -> Vec<&str> {
+        let mut groups: Vec<&str> = Vec::new();
+        for job in &self.jobs {
+            if !groups.contains(&job.group.as_str()) {
+                groups.push(&job.group);
+            }
+        }
+        groups
+    }
+}
+
+/// Whether the rule gives one split only, so that repeats are training seeds.
+fn single(rule: &Rule) -> bool {
+    match rule {
+        Rule::Official => true,
+        Rule::File(path) => !path.to_string_lossy().contains("{index}"),
+        Rule::Biqa | Rule::Python { .. } => false,
+    }
+}
+
+fn job(
+    settings: &Settings,
+    identity: &Identity,
+    photos: &[Digest],
+    index: u32,
+    form: Form,
+    fraction: Option<f64>,
+) -> Result<Job, ProtocolError> {
+    let one = single(&settings.rule);
+    let options = Options {
+        rule: settings.rule.clone(),
+        form,
+        seed: settings.seed,
+        index: if one { 0 } else { index },
+        fraction: fraction.map(|share| Fraction { share, of: settings.fraction_of }),
+        allow_leak: settings.allow_leak,
+        group_equal_bytes: settings.group_equal_bytes,
+    };
+    let whole = settings.target.is_some() && settings.train_on == TrainOn::All;
+    let split = match (&settings.target, form) {
+        // Nothing is cut from the source: all of it trains.
+        (Some(_), Form::Published) if whole => {
+            Split { train: (0..settings.source.rows.len()).collect(), ..Split::default() }
+        }
+        _ => splits::split(&settings.source, Some(photos), &options)?,
+    };
+    let Split { mut train, mut val, mut test, notes } = split;
+    if let Some(target) = &settings.target {
+        if whole && form == Form::Honest {
+            // All but the part that chooses.
+            train.append(&mut test);
+        }
+        train.sort_unstable();
+        test = (0..target.rows.len()).collect();
+    }
+    if form == Form::Published {
+        val.clone_from(&test);
+    }
+    let suffix = fraction.map_or(String::new(), |f| format!("-{f}"));
+    // The same for all splits: stored copies of the photos then serve every one.
+    let varies = one || settings.target.is_some();
+    let seed = settings.seed.wrapping_add(if varies { u64::from(index) } else { 0 });
+    let chooses = if form == Form::Published { settings.tested() } else { &settings.source };
+    let lists = [
+        ("train", paths(&settings.source, &train)),
+        ("val", paths(chooses, &val)),
+        ("test", paths(settings.tested(), &test)),
+    ];
+    let lists_digest = hex(&Sha256::digest(serde_json::to_vec(&lists).expect("lists are JSON")));
+    let depends = (identity, form, fraction.map(f64::to_bits), index, seed, &lists_digest);
+    let digest = hex(&Sha256::digest(serde_json::to_vec(&depends).expect("plain data")));
+    Ok(Job {
+        name: format!("{index:02}-{form}{suffix}"),
+        group: format!("{form}{suffix}"),
+        form,
+        fraction,
+        index,
+        seed,
+        train,
+        val,
+        test,
+        lists_digest,
+        digest,
+        notes,
+    })
+}
+
+fn paths<'a>(manifest: &'a Manifest, rows: &[usize]) -> Vec<&'a str> {
+    rows.iter().map(|&i| manifest.rows[i].path.as_str()).collect()
+}
+
+/// A photo of the tested set that was trained on makes the test worthless.
+fn no_shared_files(
+    settings: &Settings,
+    source: &[Digest],
+    target: &Manifest,
+    digests: &[Digest],
+) -> Result<(), ProtocolError> {
+    let at: std::collections::HashMap<&Digest, usize> =
+        source.iter().enumerate().map(|(i, digest)| (digest, i)).collect();
+    let shared = digests.iter().enumerate().find_map(|(j, d)| Some((*at.get(d)?, j)));
+    match shared {
+        Some((i, j)) if !settings.allow_leak => Err(ProtocolError::Settings(format!(
+            "the same bytes are on both sides: {:?} of {} and {:?} of {}; take one out, or accept \
+             it with --allow-leak (every report will say so)",
+            settings.source.rows[i].path,
+            settings.source.dataset,
+            target.rows[j].path,
+            target.dataset
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            recipe: "r".repeat(64),
+            init: "i".repeat(64),
+            labels: "l".repeat(64),
+            photos: "p".repeat(64),
+            target: None,
+            split: "biqa".to_owned(),
+            seed: 0,
+            switches: vec!["select_by = Srcc".to_owned()],
+        }
+    }
+
+    #[test]
+    fn what_differs_is_named_with_both_values() {
+        let there = identity();
+        assert!(identity().differs(&there).is_empty());
+        let here = Identity { recipe: "x".repeat(64), seed: 5, ..identity() };
+        assert_eq!(
+            here.differs(&there),
+            ["recipe (rrrrrrrrrrrr there, xxxxxxxxxxxx here)", "seed (0 there, 5 here)"]
+        );
+        let target = Some(["t".repeat(64), "u".repeat(64)]);
+        let switches = vec!["select_by = Plcc".to_owned()];
+        let here = Identity { target, switches, ..identity() };
+        let found = here.differs(&there);
+        assert_eq!(found[0], "tested set (none there, tttttttttttt here)");
+        assert!(found[1].contains("select_by = Plcc here"), "{found:?}");
+    }
+
+    #[test]
+    fn lists_in_one_file_are_one_split() {
+        for (rule, one) in [
+            ("biqa", false),
+            ("python:3", false),
+            ("official", true),
+            ("file:a.json", true),
+            ("file:a-{index}.json", false),
+        ] {
+            assert_eq!(single(&rule.parse().expect("a rule")), one, "{rule}");
+        }
+    }
+}
