@@ -2,13 +2,25 @@
 //!
 //! The first paragraph of a comment is the text of `-h`, all of it that of `--help`.
 
+mod report;
+
+pub use report::ReportArgs;
+
+mod lab;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+pub use lab::{
+    DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DatasetArgs,
+    EvaluateArgs, LoadArgs, MeasureArgs, ProtocolArgs,
+};
+
 use crate::choose::Sort;
+use crate::loader::LoaderArgs;
 use crate::shard::Shard;
 
 /// How good photos look, from 0 to 100, without a reference to compare with
@@ -35,11 +47,6 @@ Exit codes:
 const TRAIN_USAGE: &str = "\
 biqa train [OPTIONS] <RECIPE> --dataset <NAME> --root <DIR>
        biqa train [OPTIONS] [RECIPE] --data <CSV>";
-const EVALUATE_USAGE: &str = "\
-biqa evaluate [OPTIONS] --model <NAME> --dataset <NAME> --root <DIR>
-       biqa evaluate [OPTIONS] --weights <FILE> --dataset <NAME> --root <DIR>
-       biqa evaluate [OPTIONS] --scores <CSV> --dataset <NAME> --root <DIR>";
-
 #[derive(Debug, Subcommand)]
 pub enum Command {
     #[command(after_help = EXIT_CODES)]
@@ -47,7 +54,12 @@ pub enum Command {
     /// List the models, or print one model's card
     Models(ModelsArgs),
     Train(TrainArgs),
-    Evaluate(EvaluateArgs),
+    Evaluate(Box<EvaluateArgs>),
+    Protocol(Box<ProtocolArgs>),
+    Data(DataArgs),
+    Report(ReportArgs),
+    /// Measure the speed of this machine
+    Bench(BenchArgs),
     /// Print the completion script of a shell
     ///
     /// Put it where the shell looks for it, such as for bash the file
@@ -135,15 +147,11 @@ pub struct ScoreArgs {
     #[arg(allow_negative_numbers = true, help_heading = "Run")]
     pub shard: Shard,
 
-    /// Number of worker threads; 0 takes all cores
-    ///
-    /// Scores do not depend on it.
-    #[arg(short = 'j', long, value_name = "N", default_value = "0", value_parser = parse_threads)]
-    #[arg(allow_negative_numbers = true, help_heading = "Run")]
-    pub threads: usize,
+    #[command(flatten)]
+    pub load: LoaderArgs,
 
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub run: RunArgs,
 }
 
 /// The model that scores.
@@ -161,9 +169,16 @@ pub struct ModelArgs {
     pub weights: Option<PathBuf>,
 }
 
-/// What is said on standard error.
+/// How a command runs: what no result depends on.
 #[derive(Debug, Args)]
-pub struct TalkArgs {
+pub struct RunArgs {
+    /// Number of worker threads; 0 takes all cores
+    ///
+    /// No result depends on it.
+    #[arg(short = 'j', long, value_name = "N", default_value = "0", value_parser = parse_threads)]
+    #[arg(allow_negative_numbers = true, help_heading = "Run")]
+    pub threads: usize,
+
     /// Say nothing on standard error but errors
     #[arg(short, long, help_heading = "Run")]
     pub quiet: bool,
@@ -175,7 +190,7 @@ pub struct TalkArgs {
     pub no_progress: bool,
 }
 
-impl TalkArgs {
+impl RunArgs {
     /// Whether a progress bar may be shown.
     pub fn wants_progress(&self) -> bool {
         !self.quiet && !self.no_progress
@@ -218,17 +233,19 @@ pub struct TrainArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     pub recipe: Option<PathBuf>,
 
-    /// Dataset to train on, by its name
-    #[arg(long, value_name = "NAME", requires = "root", help_heading = "Data")]
-    pub dataset: Option<String>,
+    #[command(flatten)]
+    pub dataset: Option<DatasetArgs>,
 
-    /// Folder of the dataset
-    #[arg(long, value_name = "DIR", requires = "dataset", conflicts_with = "data")]
-    #[arg(value_hint = ValueHint::DirPath, help_heading = "Data")]
-    pub root: Option<PathBuf>,
+    #[command(flatten)]
+    pub load: LoadArgs,
 
     /// Your own labels: a CSV with the columns path and score
+    ///
+    /// Higher is better without --direction; the lowest and highest score of the list are the ends
+    /// of the scale without --range.
     #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Data")]
+    #[arg(conflicts_with_all = ["root", "partial", "allow_missing", "labels", "content", "list"])]
+    #[arg(conflicts_with = "natural_only")]
     pub data: Option<PathBuf>,
 
     /// Folder that the paths in --data are relative to [default: that of the CSV]
@@ -236,20 +253,6 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR", requires = "data", conflicts_with = "dataset")]
     #[arg(value_hint = ValueHint::DirPath, help_heading = "Data")]
     pub image_root: Option<PathBuf>,
-
-    /// Which way the scores of --data point: mos (higher is better) or dmos (lower is better)
-    #[arg(long, value_name = "WAY", default_value = "mos", value_parser = ["mos", "dmos"])]
-    #[arg(help_heading = "Data")]
-    pub direction: String,
-
-    /// Lowest and highest score of the scale of --data [default: those of the list]
-    #[arg(long, value_name = "NUMBER", num_args = 2, value_names = ["LOW", "HIGH"])]
-    #[arg(allow_negative_numbers = true, requires = "data", help_heading = "Data")]
-    pub range: Option<Vec<f64>>,
-
-    /// Leave out photos of the dataset that are not in its folder, and say so
-    #[arg(long, requires = "dataset", help_heading = "Data")]
-    pub partial: bool,
 
     /// Weights to begin from: safetensors or .pth [default: as the recipe says]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Run")]
@@ -272,76 +275,38 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value = "200", help_heading = "Run")]
     pub checkpoint_steps: u64,
 
-    /// Number of worker threads; 0 takes all cores
-    #[arg(short = 'j', long, value_name = "N", default_value = "0", value_parser = parse_threads)]
-    #[arg(allow_negative_numbers = true, help_heading = "Run")]
-    pub threads: usize,
-
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub run: RunArgs,
 }
 
-/// Compare a model's scores with people's on a dataset
-///
-/// Prints the rank and linear correlations (SRCC, PLCC) with their 95 % intervals.
+/// Measure the speed of this machine
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("subject").required(true).args(["model", "weights", "scores"]))]
-#[command(override_usage = EVALUATE_USAGE)]
-pub struct EvaluateArgs {
-    /// Model inside this binary
-    #[arg(short, long, value_name = "NAME", help_heading = "Model")]
-    pub model: Option<String>,
+pub struct BenchArgs {
+    #[command(subcommand)]
+    pub what: BenchWhat,
+}
 
-    /// Model in a safetensors file with a biqa card
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(help_heading = "Model")]
-    pub weights: Option<PathBuf>,
+#[derive(Debug, Subcommand)]
+pub enum BenchWhat {
+    Score(BenchScoreArgs),
+}
 
-    /// Anybody's numbers: a CSV with the columns path and score
-    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Model")]
-    pub scores: Option<PathBuf>,
-
-    /// Dataset to evaluate on, by its name
-    #[arg(long, value_name = "NAME", help_heading = "Data")]
-    pub dataset: String,
-
-    /// Folder of the dataset
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Data")]
-    pub root: PathBuf,
-
-    /// List path,content,split that replaces the dataset's own contents and split
-    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Data")]
-    pub content: Option<PathBuf>,
-
-    /// Leave out photos of the dataset that are not in its folder, and say so
-    #[arg(long, help_heading = "Data")]
-    pub partial: bool,
-
-    /// Write a copy of --weights whose card carries the figures
-    #[arg(long, value_name = "FILE", requires = "weights", value_hint = ValueHint::FilePath)]
-    #[arg(help_heading = "Output")]
-    pub card: Option<PathBuf>,
-
-    /// Instead of correlations: what degrading and resizing N photos of the part does to scores
-    #[arg(long, value_name = "N", conflicts_with = "scores", help_heading = "Output")]
-    pub ladders: Option<usize>,
-
-    /// Write every photo's path, prediction and label to this CSV
-    #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
-    #[arg(help_heading = "Output")]
-    pub output: Option<PathBuf>,
-
-    /// Part of the dataset: train, val, test or all
-    #[arg(long, value_name = "SPLIT", default_value = "test", help_heading = "Data")]
-    pub split: String,
-
-    /// Number of worker threads; 0 takes all cores
-    #[arg(short = 'j', long, value_name = "N", default_value = "0", value_parser = parse_threads)]
-    #[arg(allow_negative_numbers = true, help_heading = "Run")]
-    pub threads: usize,
+/// Images a second: decoding alone, the network alone, and both as in score
+///
+/// The parts take turns, three rounds, and the median round counts. Network means resizing to what
+/// the model sees, too. Up to 256 MiB of decoded images are held for it; that many images are
+/// measured.
+#[derive(Debug, Args)]
+pub struct BenchScoreArgs {
+    /// Files, folders, globs or @LIST, as for score
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<OsString>,
 
     #[command(flatten)]
-    pub talk: TalkArgs,
+    pub model: ModelArgs,
+
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Args)]

@@ -5,27 +5,31 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use biqa::scorer::Scorer;
 use biqa::weights::{Interval, Metrics, Precision, read, write_safetensors};
-use biqa_lab::datasets::{LoadOptions, load};
-use biqa_lab::evaluate::{Evaluation, Figure, evaluate, evaluate_scores, part};
+use biqa_lab::datasets::{Manifest, open};
+use biqa_lab::evaluate::{
+    Chosen, Evaluation, Measures, Scope, choose, compare, predict, read_scores, subject_of_scores,
+    warnings, word,
+};
+use biqa_lab::results::{self, Figure, Method, Subject, SubjectKind};
 use biqa_lab::sanity::{Sanity, measure};
+use biqa_lab::splits;
 
-use crate::args::EvaluateArgs;
+use crate::args::{EvaluateArgs, MeasureArgs};
 use crate::exit::Exit;
 use crate::words::say;
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
-    let options = LoadOptions {
-        content: args.content.clone(),
-        allow_missing: if args.partial { usize::MAX } else { 0 },
-        ..LoadOptions::default()
-    };
-    let manifest = load(&args.dataset, &args.root, &options)?;
-    if !args.talk.quiet {
-        manifest.notes.iter().for_each(|note| say(note));
+    let manifest = open(&args.dataset.name, &args.dataset.root, &args.load.options())?;
+    let chosen = choose(&manifest, split(args).as_ref(), args.part)?;
+    if !args.run.quiet {
+        manifest.notes.iter().chain(&chosen.notes).for_each(|note| say(note));
     }
-    let rows = part(&manifest, &args.split)?;
     let evaluation = match (&args.model, &args.weights, &args.scores) {
-        (None, None, Some(file)) => evaluate_scores(file, &manifest, &rows)?,
+        (None, None, Some(file)) => {
+            let found = read_scores(file, args.repeat, &manifest, &chosen.rows)?;
+            let subject = subject_of_scores(file)?;
+            measured(args, &manifest, chosen, subject, None, &found)?
+        }
         (model, weights, None) => {
             let scorer = match (model, weights) {
                 (Some(name), None) => Scorer::named(name)?,
@@ -33,11 +37,19 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
                 _ => bail!("nothing to evaluate: give one of --model, --weights and --scores"),
             };
             if let Some(count) = args.ladders {
-                let sanity = measure(&scorer, &manifest, &rows, count, args.threads);
+                let sanity = measure(&scorer, &manifest, &chosen.rows, count, args.run.threads);
                 print_ladders(&sanity.map_err(anyhow::Error::msg)?);
                 return Ok(Exit::Fine);
             }
-            evaluate(&scorer, &manifest, &rows, args.threads, &mut |_| ())?
+            let found = predict(&scorer, &manifest, &chosen.rows, args.run.threads, &mut |_| ())?;
+            let card = scorer.card();
+            let subject = Subject {
+                kind: SubjectKind::Model,
+                name: card.name.clone(),
+                digest: Some(scorer.digest().to_owned()),
+                recipe_digest: Some(card.recipe_digest.clone()),
+            };
+            measured(args, &manifest, chosen, subject, Some(1), &found)?
         }
         _ => bail!("give one of --model, --weights and --scores, not several"),
     };
@@ -45,35 +57,105 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
     if let (Some(weights), Some(path)) = (&args.weights, &args.card) {
         stamp(args, &evaluation, weights, path)?;
     }
-    if let Some(path) = &args.output {
-        write(path, &evaluation).with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(folder) = &args.out {
+        results::write(folder, &evaluation.results, &evaluation.images)?;
+        if !args.run.quiet {
+            say(&format!("written; look at it with: biqa report {}", folder.display()));
+        }
     }
     Ok(Exit::Fine)
+}
+
+/// The split that is asked for; `None` takes the set's own parts.
+fn split(args: &EvaluateArgs) -> Option<splits::Options> {
+    Some(splits::Options {
+        rule: args.split.clone()?,
+        form: args.protocol,
+        seed: args.shared.seed,
+        index: args.index,
+        fraction: None,
+        allow_leak: args.shared.allow_leak,
+        group_equal_bytes: args.shared.group_equal_bytes,
+    })
+}
+
+/// As the lab takes it.
+pub fn measures(args: &MeasureArgs) -> Measures {
+    Measures { interval: args.interval, logistic5: args.logistic5 }
+}
+
+fn measured(
+    args: &EvaluateArgs,
+    manifest: &Manifest,
+    chosen: Chosen,
+    subject: Subject,
+    crops: Option<usize>,
+    predictions: &[f64],
+) -> anyhow::Result<Evaluation> {
+    let scope = Scope { chosen, seed: args.shared.seed, subject, crops };
+    Ok(compare(manifest, predictions, &measures(&args.measure), scope)?)
 }
 
 /// The model file again, with the figures in its card.
 fn stamp(args: &EvaluateArgs, e: &Evaluation, weights: &Path, path: &Path) -> anyhow::Result<()> {
     let (arrays, card) = read(weights)?;
     let mut card = card.with_context(|| format!("{} has no card", weights.display()))?;
-    let on = format!("{} {} ({} photos)", args.dataset, args.split, e.photos);
+    let repeat = &e.results.repeats[0];
+    let part = word(e.results.protocol.part);
+    let on = format!("{} {part} ({} photos)", args.dataset.name, repeat.images);
     card.metrics.retain(|m| m.on != on);
-    let (srcc, plcc) = (interval(e.srcc)?, interval(e.plcc)?);
+    let (srcc, plcc) = (interval(repeat.figures.srcc)?, interval(repeat.figures.plcc)?);
     card.metrics.push(Metrics { on, srcc, plcc });
     Ok(write_safetensors(path, &arrays, Some(&card), Precision::F16)?)
 }
 
 fn interval(figure: Figure) -> anyhow::Result<Interval> {
-    match (figure.value, figure.interval) {
-        (Some(value), Some([low, high])) => Ok(Interval { value, low, high }),
+    match (figure.value, figure.interval.filter(results::Interval::is_printed)) {
+        (Some(value), Some(ends)) => Ok(Interval { value, low: ends.low, high: ends.high }),
         _ => bail!("the figure or its interval is undefined; a card needs both"),
     }
 }
 
 fn print(args: &EvaluateArgs, e: &Evaluation) {
-    println!("{} {}: {} photos, {} contents", args.dataset, args.split, e.photos, e.contents);
-    println!("SRCC  {}", words(e.srcc));
-    println!("PLCC  {} (raw)", words(e.plcc));
-    println!("KRCC  {}", e.krcc.map_or("undefined".to_owned(), |v| format!("{v:.4}")));
+    let results::Results { protocol, repeats, .. } = &e.results;
+    let (repeat, part) = (&repeats[0], word(protocol.part));
+    let figures = &repeat.figures;
+    println!(
+        "{} {part}: {} photos, {} contents (split: {})",
+        args.dataset.name, repeat.images, repeat.groups, protocol.split
+    );
+    println!("SRCC            {}", words(figures.srcc));
+    println!("KRCC            {}", number(figures.krcc));
+    println!("PLCC            {}", words(figures.plcc));
+    for (parameters, fit) in [(4, &figures.logistic4), (5, &figures.logistic5)] {
+        if let Some(fit) = fit {
+            println!("PLCC (fitted)   {} ({parameters} parameters)", number(fit.plcc));
+            println!("RMSE (fitted)   {:.4} of the labels", fit.rmse);
+        }
+    }
+    for warning in warnings(figures) {
+        say(&format!("warning: {warning}"));
+    }
+}
+
+/// Four digits, or why there are none.
+pub fn number(value: Option<f64>) -> String {
+    value.map_or("undefined".to_owned(), |v| format!("{v:.4}"))
+}
+
+fn words(figure: Figure) -> String {
+    let Some(value) = figure.value else {
+        return "undefined: the predictions or the labels are all equal".to_owned();
+    };
+    let Some(i) = figure.interval.filter(results::Interval::is_printed) else {
+        return format!("{value:.4}  (no interval)");
+    };
+    let how = match i.method {
+        Method::Bca => "BCa over photos".to_owned(),
+        Method::Percentile | Method::Fallback => "percentile over photos".to_owned(),
+        Method::Clustered => format!("over {} contents", i.units),
+    };
+    format!("{value:.4}  {:.0} % interval {:.4} to {:.4}, {how}", 100.0 * i.level, i.low, i.high)
 }
 
 fn print_ladders(s: &Sanity) {
@@ -96,21 +178,4 @@ fn print_ladders(s: &Sanity) {
     for (what, score) in &s.others {
         println!("{what:22} {score:5.1}");
     }
-}
-
-fn words(figure: Figure) -> String {
-    match (figure.value, figure.interval) {
-        (Some(v), Some([low, high])) => format!("{v:.4}  95 % interval {low:.4} to {high:.4}"),
-        (Some(v), None) => format!("{v:.4}  (no interval)"),
-        (None, _) => "undefined: the predictions or the labels are all equal".to_owned(),
-    }
-}
-
-fn write(path: &std::path::Path, e: &Evaluation) -> anyhow::Result<()> {
-    let mut out = csv::Writer::from_path(path)?;
-    out.write_record(["path", "prediction", "label"])?;
-    for (path, prediction, label) in &e.predictions {
-        out.write_record([path.as_str(), &prediction.to_string(), &label.to_string()])?;
-    }
-    Ok(out.flush()?)
 }

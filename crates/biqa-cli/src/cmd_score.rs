@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
-use biqa::image::LoadOptions;
 use biqa::record::Record;
 use biqa::scorer::{RunOptions, Scorer, score_all};
 
@@ -40,9 +39,10 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         bail!("{}", inputs.nothing_found().join("; "));
     };
     let choice = Choice { top: args.top, below: args.below, sort: args.sort };
-    let (sink, previous) = open_sink(output.as_ref(), choice, &scorer)?;
+    let load = args.load.options();
+    let (sink, previous) = open_sink(output.as_ref(), choice, &scorer, &load.label())?;
     if let (Some(previous), Some(output)) = (&previous, &output) {
-        tell_found(&previous.found, output, &scorer, args.talk.quiet);
+        tell_found(&previous.found, output, &scorer, args.run.quiet);
     }
 
     let stop = stop_flag()?;
@@ -57,11 +57,11 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         position: 0,
         at_end: false,
     };
-    let progress = Progress::start(args.talk.wants_progress(), &args.paths, args.shard);
+    let progress = Progress::start(args.run.wants_progress(), &args.paths, args.shard);
     let account = Account { choice, tally: Tally::new(args.fail_under), errors: 0 };
     let mut rows = Rows { order, sink, account, progress, fresh: 0 };
     let begin = Instant::now();
-    let options = RunOptions { threads: args.threads, load: LoadOptions::default() };
+    let options = RunOptions { threads: args.run.threads, load };
     score(&scorer, &mut feed, &options, &mut rows)?;
     let time = begin.elapsed();
     if !feed.at_end {
@@ -71,7 +71,7 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let fresh = rows.fresh;
     let mut account = rows.close(output.as_ref())?;
     account.say_rest_of_errors();
-    if !args.talk.quiet {
+    if !args.run.quiet {
         for nothing in inputs.nothing_found() {
             say(&format!("warning: {nothing}"));
         }
@@ -80,7 +80,8 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     Ok(verdict(&account.tally))
 }
 
-fn open_scorer(model: &ModelArgs) -> anyhow::Result<Scorer> {
+/// The model that the flags name; the default one if they name none.
+pub fn open_scorer(model: &ModelArgs) -> anyhow::Result<Scorer> {
     let scorer = match (&model.weights, &model.model) {
         (Some(path), _) => Scorer::open(path),
         (None, Some(name)) => Scorer::named(name),
@@ -109,9 +110,10 @@ fn open_sink(
     output: Option<&Output>,
     choice: Choice,
     scorer: &Scorer,
+    loader: &str,
 ) -> anyhow::Result<(Sink, Option<Previous>)> {
     if let Some(output) = output {
-        let (spool, previous) = output.begin(scorer.digest())?;
+        let (spool, previous) = output.begin(scorer.digest(), loader)?;
         return Ok((Sink::Spool(spool), previous));
     }
     let sink = if choice.needs_all() {
@@ -145,6 +147,11 @@ fn tell_found(found: &Found, output: &Output, scorer: &Scorer, quiet: bool) {
         say(&format!(
             "warning: {rows} there from another model ({theirs}, not {ours}): scored again"
         ));
+    }
+    if found.loaded_otherwise > 0 {
+        let rows = count(found.loaded_otherwise, "row");
+        let theirs = printable(&found.other_loader);
+        say(&format!("warning: {rows} there from another loader ({theirs}): scored again"));
     }
     if found.broken > 0 {
         let lines = count(found.broken, "line");

@@ -10,9 +10,11 @@ use biqa_lab::train::{Progress, StepReport};
 
 use crate::args::TrainArgs;
 use crate::exit::Exit;
+use crate::memory;
 use crate::words::say;
 
 pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
+    memory::keep_freed();
     let job = Job {
         recipe: args.recipe.clone(),
         source: source(args)?,
@@ -20,10 +22,10 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
         out: args.out.clone(),
         resume: args.resume,
         seed: args.seed,
-        threads: args.threads,
+        threads: args.run.threads,
         checkpoint_steps: args.checkpoint_steps,
     };
-    let mut talk = Talk { quiet: args.talk.quiet, last: None, start: None };
+    let mut talk = Talk { quiet: args.run.quiet, last: None, start: None };
     let made = train(&job, &mut talk).context("training failed")?;
     let best = made.outcome.history.iter().map(|v| v.srcc).fold(f64::NEG_INFINITY, f64::max);
     talk.note(&format!(
@@ -34,23 +36,21 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
 }
 
 fn source(args: &TrainArgs) -> anyhow::Result<DataSource> {
-    match (&args.data, &args.dataset, &args.root) {
-        (Some(csv), _, _) => Ok(DataSource::Labels {
+    match (&args.data, &args.dataset) {
+        (Some(csv), _) => Ok(DataSource::Labels {
             csv: csv.clone(),
             images: args.image_root.clone().unwrap_or_else(|| folder_of(csv)),
-            direction: if args.direction == "dmos" { Direction::Dmos } else { Direction::Mos },
-            range: match args.range.as_deref() {
-                Some(&[low, high]) if low < high => Some([low, high]),
-                Some(found) => bail!("--range needs a lower and a higher number, found {found:?}"),
-                None => None,
-            },
+            direction: args.load.scale.direction.unwrap_or(Direction::Mos),
+            range: args.load.scale.range,
         }),
-        (None, Some(name), Some(root)) => Ok(DataSource::Dataset {
-            name: name.clone(),
-            root: root.clone(),
-            partial: args.partial,
+        (None, Some(dataset)) => Ok(DataSource::Dataset {
+            name: dataset.name.clone(),
+            root: dataset.root.clone(),
+            options: Box::new(args.load.options()),
         }),
-        _ => bail!("nothing to train on: give --dataset NAME --root DIR, or --data labels.csv"),
+        (None, None) => {
+            bail!("nothing to train on: give --dataset NAME --root DIR, or --data labels.csv")
+        }
     }
 }
 

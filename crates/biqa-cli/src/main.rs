@@ -5,15 +5,21 @@
 
 mod args;
 mod choose;
+mod cmd_bench;
+mod cmd_data;
 mod cmd_docs;
 mod cmd_evaluate;
 mod cmd_models;
+mod cmd_protocol;
+mod cmd_report;
 mod cmd_score;
 mod cmd_train;
 mod exit;
 mod feed;
 mod glob;
 mod inputs;
+mod loader;
+mod memory;
 mod output;
 mod progress;
 mod shard;
@@ -52,6 +58,10 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Models(args) => cmd_models::run(&args),
         Command::Train(args) => cmd_train::run(&args),
         Command::Evaluate(args) => cmd_evaluate::run(&args),
+        Command::Protocol(args) => cmd_protocol::run(&args),
+        Command::Data(args) => cmd_data::run(&args),
+        Command::Report(args) => cmd_report::run(&args),
+        Command::Bench(args) => cmd_bench::run(&args),
         Command::Completions(args) => cmd_docs::completions(&args),
         Command::Man(args) => cmd_docs::man(&args),
     }

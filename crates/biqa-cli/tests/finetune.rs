@@ -71,3 +71,19 @@ fn a_model_fine_tuned_on_fifty_pictures_orders_others_of_their_kind() {
     assert!(before.iter().all(|row| row["model"] == "lite"));
     assert_ne!(before[0]["digest"], after[0]["digest"]);
 }
+
+#[test]
+fn a_dozen_labels_train_with_a_word_of_caution() {
+    if LITE.is_empty() {
+        writeln!(io::stderr(), "finetune: SKIPPED: models/lite.safetensors is empty")
+            .expect("stderr is open");
+        return;
+    }
+    let place = place();
+    let labels: String = place.read("learn/labels.csv").split_inclusive('\n').take(13).collect();
+    place.file("learn/labels.csv", labels);
+    let run = place.biqa(&["train", "--data", "learn/labels.csv", "--out", "run"]).ends(0);
+    assert!(run.stderr.contains("9 photos to train on, 3 to choose on"), "{}", run.stderr);
+    assert!(run.stderr.contains("rest on 3 photos: expect little"), "{}", run.stderr);
+    place.biqa(&["score", "other", "--weights", "run/best.safetensors"]).ends(0);
+}

@@ -47,6 +47,28 @@ fn the_long_help_of_evaluate() {
 }
 
 #[test]
+fn the_long_help_of_report() {
+    assert_snapshot!(help(&["report", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_bench_score() {
+    assert_snapshot!(help(&["bench", "score", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_protocol() {
+    assert_snapshot!(help(&["protocol", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_data_and_its_commands() {
+    let texts = [&["data", "--help"][..], &["data", "check", "--help"]];
+    let more = [&["data", "manifest", "--help"][..], &["data", "duplicates", "--help"]];
+    assert_snapshot!(texts.into_iter().chain(more).map(help).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
 fn the_long_help_of_completions() {
     assert_snapshot!(help(&["completions", "--help"]));
 }
@@ -58,7 +80,9 @@ fn the_long_help_of_man() {
 
 #[test]
 fn no_line_of_help_is_wider_than_80_columns() {
-    for command in ["score", "models", "train", "evaluate", "completions", "man"] {
+    for command in
+        ["score", "models", "train", "evaluate", "protocol", "data", "completions", "man"]
+    {
         for flag in ["-h", "--help"] {
             for line in help(&[command, flag]).lines() {
                 assert!(line.chars().count() <= 80, "{command} {flag}: {line}");
@@ -80,7 +104,7 @@ fn every_shell_gets_completions_that_know_the_flags() {
 #[test]
 fn the_man_page_names_every_command() {
     let page = help(&["man"]);
-    for command in ["score", "models", "train", "evaluate", "completions"] {
+    for command in ["score", "models", "train", "evaluate", "protocol", "data", "completions"] {
         assert!(page.contains(command), "{command}");
     }
 }

@@ -18,8 +18,6 @@ const LONGER: &[(&str, usize, &str)] = &[
     ("crates/biqa/src/image/jpeg/mod.rs", 450, "the marker reader, one arm a marker"),
     ("crates/biqa/src/image/png.rs", 450, "chunk walk, seven interlace passes, colour types"),
     ("crates/biqa/src/image/tiff/mod.rs", 460, "sample layouts, one arm each"),
-    ("crates/biqa-cli/tests/train_resume.rs", 520, "one run, killed and spoilt in every way"),
-    ("crates/biqa/tests/image_containers.rs", 560, "one small file a container variant"),
 ];
 /// Files with `unsafe` outside a module of kernels: path, why. No source of a crate is among them.
 const UNSAFE: &[(&str, &str)] =

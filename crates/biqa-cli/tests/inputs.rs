@@ -173,3 +173,19 @@ fn the_number_of_threads_changes_nothing() {
     assert_eq!(one, of("5").rows());
     assert_eq!(one, rows(&of("0").stdout));
 }
+
+#[test]
+fn bench_takes_the_same_inputs_and_says_what_it_left_out() {
+    let place = Place::with_photos(2);
+    place.file("photos/broken.png", b"\x89PNG\r\n\x1a\n");
+    let run = place.biqa(&["bench", "score", "photos", "--threads", "1"]).ends(0);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 5, "{}", run.stdout);
+    for (line, part) in lines[1..4].iter().zip(["decoding alone", "network alone", "both"]) {
+        let rate = line.split_whitespace().last().and_then(|word| word.parse::<f64>().ok());
+        assert!(line.starts_with(part) && rate.is_some_and(|rate| rate > 0.0), "{line}");
+    }
+    assert!(run.stderr.contains("left out") && run.stderr.contains("broken.png"), "{}", run.stderr);
+    let nothing = place.biqa(&["bench", "score", "photos/broken.png"]).ends(2);
+    assert!(nothing.stderr.contains("no readable image"), "{}", nothing.stderr);
+}

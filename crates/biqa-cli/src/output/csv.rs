@@ -10,7 +10,7 @@ use biqa::record::Record;
 use csv::{Reader, ReaderBuilder, StringRecord, WriterBuilder};
 
 /// The names of the columns: those of the row's fields.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "schema",
     "path",
     "width",
@@ -26,6 +26,7 @@ const COLUMNS: [&str; 15] = [
     "version",
     "view",
     "ms",
+    "loader",
 ];
 
 /// Between two notes.
@@ -62,6 +63,7 @@ impl<W: Write> Rows<W> {
             version,
             view,
             ms,
+            loader,
         } = row.clone();
         self.out.write_record([
             schema.to_string(),
@@ -79,6 +81,7 @@ impl<W: Write> Rows<W> {
             version,
             view,
             field(ms.filter(|x| x.is_finite())),
+            loader,
         ])?;
         Ok(())
     }
@@ -127,6 +130,7 @@ fn parse(fields: &StringRecord) -> anyhow::Result<Record> {
         version: text(12),
         view: text(13),
         ms: number(fields, 14)?,
+        loader: text(15),
     })
 }
 

@@ -34,6 +34,7 @@ message row {
   required binary version (STRING);
   required binary view (STRING);
   optional double ms;
+  required binary loader (STRING);
 }";
 
 /// Rows of one row group: about 10 MB in memory, whatever the number of images.
@@ -88,6 +89,7 @@ impl Rows {
         text_column(group, &rows, |row| Some(&row.version))?;
         text_column(group, &rows, |row| Some(&row.view))?;
         number_column(group, &rows, |row| row.ms)?;
+        text_column(group, &rows, |row| Some(&row.loader))?;
         open.close()?;
         Ok(())
     }

@@ -61,7 +61,7 @@ impl Output {
     }
 
     /// Opens the partial file; with `--resume`, together with what it holds already.
-    pub fn begin(&self, digest: &str) -> anyhow::Result<(Spool, Option<Previous>)> {
+    pub fn begin(&self, digest: &str, loader: &str) -> anyhow::Result<(Spool, Option<Previous>)> {
         let partial = self.partial_path();
         if self.resume && !partial.exists() && self.path.exists() {
             self.take_up_finished()?;
@@ -71,7 +71,7 @@ impl Output {
         let file = file.with_context(|| format!("cannot write {}", shown(&partial)))?;
         lock(&file, &partial)?;
         let (previous, end) = if self.resume {
-            let (previous, end) = Previous::scan(&partial, digest)?;
+            let (previous, end) = Previous::scan(&partial, digest, loader)?;
             (Some(previous), end)
         } else {
             (None, 0)

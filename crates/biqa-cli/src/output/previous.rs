@@ -1,7 +1,7 @@
 //! What an earlier run has left in its partial file, looked up place by place on `--resume`.
 //!
-//! A row is done when path, file size and model digest are equal and it has a score; failed rows are
-//! tried again. Only 16 bytes a row are held in memory: where it is, and its path's hash.
+//! A row is done when path, file size, model digest and loader are equal and it has a score; failed
+//! rows are tried again. Only 16 bytes a row are held in memory: where it is, and its path's hash.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,6 +21,7 @@ pub struct Previous {
     /// Where the reader stands.
     at: u64,
     digest: String,
+    loader: String,
     /// Hash of the path and place of each row that may be taken over, sorted.
     index: Vec<(u64, u64)>,
     /// What was found.
@@ -38,25 +39,36 @@ pub struct Found {
     pub foreign: u64,
     /// The digest of the last foreign row.
     pub foreign_digest: String,
+    /// Scored by this model on pictures that were loaded otherwise.
+    pub loaded_otherwise: u64,
+    /// The loader of the last of them.
+    pub other_loader: String,
     /// Lines that are no rows.
     pub broken: u64,
 }
 
+impl Found {
+    fn rows(&self) -> u64 {
+        self.done + self.failed + self.foreign + self.loaded_otherwise
+    }
+}
+
 impl Previous {
     /// Reads the partial file once; gives back as well where its last whole line ends.
-    pub fn scan(path: &Path, digest: &str) -> anyhow::Result<(Self, u64)> {
+    pub fn scan(path: &Path, digest: &str, loader: &str) -> anyhow::Result<(Self, u64)> {
         let context = || format!("cannot read {}", shown(path));
         let file = File::open(path).with_context(context)?;
         let mut previous = Self {
             reader: BufReader::new(file),
             at: 0,
             digest: digest.to_owned(),
+            loader: loader.to_owned(),
             index: Vec::new(),
             found: Found::default(),
         };
         let end = previous.read_all().with_context(context)?;
         let found = &previous.found;
-        if found.broken > 0 && found.done + found.failed + found.foreign == 0 {
+        if found.broken > 0 && found.rows() == 0 {
             bail!("{} is not a partial file of biqa score (--force replaces it)", shown(path));
         }
         previous.index.sort_unstable();
@@ -83,12 +95,15 @@ impl Previous {
     fn note(&mut self, row: &Record, start: u64) {
         if row.score.is_none() {
             self.found.failed += 1;
-        } else if row.digest == self.digest {
-            self.found.done += 1;
-            self.index.push((hash(&row.path), start));
-        } else {
+        } else if row.digest != self.digest {
             self.found.foreign += 1;
             self.found.foreign_digest.clone_from(&row.digest);
+        } else if row.loader != self.loader {
+            self.found.loaded_otherwise += 1;
+            self.found.other_loader.clone_from(&row.loader);
+        } else {
+            self.found.done += 1;
+            self.index.push((hash(&row.path), start));
         }
     }
 
@@ -103,7 +118,8 @@ impl Previous {
         for i in (from..to).rev() {
             let (_, start) = self.index[i];
             let row = self.row_at(start).ok()?;
-            if row.path == text && row.bytes == Some(size) && row.digest == self.digest {
+            let alike = row.digest == self.digest && row.loader == self.loader;
+            if alike && row.path == text && row.bytes == Some(size) {
                 return Some(start..self.at);
             }
         }

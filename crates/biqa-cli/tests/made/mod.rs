@@ -8,8 +8,8 @@ use biqa::golden::splitmix_weights;
 use biqa::models::lite::LiteConfig;
 use biqa::random::stream;
 use biqa::view::View;
-use biqa::weights::{Array, Arrays, Data, Precision, Scale, to_safetensors};
-use biqa_lab::train::export::{About, model_file};
+use biqa::weights::{Array, Arrays, Data, ModelCard, Precision, Scale, to_safetensors};
+use biqa_lab::train::export::model_file;
 use serde_json::json;
 
 /// The small network of the smoke recipe: two taps near the front, so that it is quick.
@@ -104,11 +104,14 @@ pub fn lite_arrays() -> Arrays {
 
 /// A small, complete model file with its card, named `made`.
 pub fn lite() -> Vec<u8> {
-    let about = About {
+    let card = ModelCard {
         name: "made".to_owned(),
         version: "0".to_owned(),
-        config: config(),
+        method: "lite".to_owned(),
+        config: serde_json::to_value(config()).expect("plain data"),
         view: view(),
+        scale: Scale::new(vec![(-2.0, 0.0), (2.0, 100.0)]).expect("rising"),
+        weights_digest: String::new(),
         data: Data::default(),
         seed: 0,
         recipe_digest: String::new(),
@@ -118,8 +121,7 @@ pub fn lite() -> Vec<u8> {
         known_failures: Vec::new(),
         anchors: Vec::new(),
     };
-    let scale = Scale::new(vec![(-2.0, 0.0), (2.0, 100.0)]).expect("rising");
-    model_file(&lite_arrays(), scale, about, Precision::F16).expect("a model file")
+    model_file(&lite_arrays(), card, Precision::F16).expect("a model file")
 }
 
 /// A binary PPM of a random scene (soft waves, hard edges, fine texture), blurred with a box of

@@ -1,0 +1,521 @@
+//! The flags of what measures: a set of pictures, an evaluation, a protocol, a look at data.
+
+use std::path::PathBuf;
+
+use biqa_lab::datasets::{Content, Direction, LabelForm, Options};
+use biqa_lab::evaluate::IntervalRule;
+use biqa_lab::results::Part;
+use biqa_lab::splits::{Form, FractionOf, Rule};
+use biqa_lab::train::SelectBy;
+use clap::{ArgGroup, Args, Subcommand, ValueHint};
+
+use super::RunArgs;
+
+// By hand, because clap writes the choice between flags on one line, however long it gets.
+const EVALUATE_USAGE: &str = "\
+biqa evaluate [OPTIONS] --model <NAME> --dataset <NAME> --root <DIR>
+       biqa evaluate [OPTIONS] --weights <FILE> --dataset <NAME> --root <DIR>
+       biqa evaluate [OPTIONS] --scores <CSV> --dataset <NAME> --root <DIR>";
+const EVALUATE_EXAMPLES: &str = "\
+Examples:
+  biqa evaluate --model lite --dataset koniq10k --root koniq10k --part test
+  biqa evaluate --scores theirs.csv --dataset livec --root ChallengeDB_release
+  biqa evaluate --model lite --dataset csv --root photos --list mos.csv \\
+      --direction mos --range 1..5 --out run
+  biqa report run";
+const PROTOCOL_USAGE: &str = "\
+biqa protocol [OPTIONS] <RECIPE> --dataset <NAME> --root <DIR>
+       biqa protocol [OPTIONS] <RECIPE> --dataset <NAME> --root <DIR>
+                     --test-on <NAME> --test-root <DIR>";
+const PROTOCOL_EXAMPLES: &str = "\
+Examples:
+  ten splits, both protocols:
+      biqa protocol recipes/short.toml --dataset livec --root CLIVE \\
+          --init mobilenet_v2.safetensors --protocol both --splits 10 --out run
+  the same after it was stopped:
+      biqa protocol ... --out run --resume
+  small samples:
+      biqa protocol ... --fractions 0.2,0.4,0.6
+  trained on all of one set, tested on all of another:
+      biqa protocol recipes/short.toml --train-on live --root LIVE \\
+          --test-on csiq --test-root CSIQ --init mobilenet_v2.safetensors
+  the report:
+      biqa report run/honest run/published";
+const DATA_EXAMPLES: &str = "\
+Examples:
+  biqa data check koniq10k
+  biqa data check livec ChallengeDB_release
+  biqa data manifest csiq CSIQ -o csiq.csv
+  biqa data duplicates photos -o groups.csv";
+
+/// A dataset and its folder.
+///
+/// Nothing here is required, because a command may take it as an `Option`; one that can't do without
+/// says so: `mut_arg("dataset", |arg| arg.required(true))`.
+#[derive(Debug, Args)]
+pub struct DatasetArgs {
+    /// Dataset, by its name; csv for your own pictures with a list
+    #[arg(id = "dataset", long = "dataset", alias = "train-on", value_name = "NAME")]
+    #[arg(requires = "root", required = false, help_heading = "Data")]
+    pub name: String,
+
+    /// Folder of the dataset
+    #[arg(long, value_name = "DIR", requires = "dataset", value_hint = ValueHint::DirPath)]
+    #[arg(required = false, help_heading = "Data")]
+    pub root: PathBuf,
+}
+
+/// What of a dataset is read, and how.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// Take what is there: a part of the pictures, labels that are not all of the release
+    ///
+    /// Such a run is marked as a subset and never compared with published numbers.
+    #[arg(long, help_heading = "Data")]
+    pub partial: bool,
+
+    /// Let up to N labelled pictures lack their file, and say so
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    #[arg(conflicts_with = "partial", help_heading = "Data")]
+    pub allow_missing: usize,
+
+    /// Labels of a set that has several: realigned, original (live); zscore, acr (koniq10k); train,
+    /// val (pipal)
+    #[arg(long, value_name = "FORM", help_heading = "Data")]
+    pub labels: Option<LabelForm>,
+
+    /// What is never parted: scene, set-scene (cid2013); prompt, image (agiqa3k); or a list
+    /// path,content,split that replaces the set's own contents and split
+    #[arg(long, value_name = "WHAT", value_parser = parse_content, help_heading = "Data")]
+    pub content: Option<Content>,
+
+    /// List of labels to read instead of the release's own
+    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Data")]
+    pub list: Option<PathBuf>,
+
+    /// Leave out the reference that is no photo (tid2013)
+    #[arg(long, help_heading = "Data")]
+    pub natural_only: bool,
+
+    #[command(flatten)]
+    pub scale: ScaleArgs,
+}
+
+/// The scale of a list of one's own.
+#[derive(Debug, Args)]
+pub struct ScaleArgs {
+    /// Which way your own scores point: mos (higher is better) or dmos (lower is better)
+    #[arg(long, value_name = "WAY", value_parser = parse_direction, help_heading = "Data")]
+    pub direction: Option<Direction>,
+
+    /// Lowest and highest score of your own scale, such as 1..5
+    #[arg(long, value_name = "LO..HI", value_parser = parse_range, allow_hyphen_values = true)]
+    #[arg(help_heading = "Data")]
+    pub range: Option<[f64; 2]>,
+}
+
+impl LoadArgs {
+    /// As the loaders take it.
+    pub fn options(&self) -> Options {
+        Options {
+            labels: self.labels,
+            content: self.content.clone(),
+            natural_only: self.natural_only,
+            allow_missing: if self.partial { usize::MAX } else { self.allow_missing },
+            partial: self.partial,
+            list: self.list.clone(),
+            direction: self.scale.direction,
+            range: self.scale.range,
+            ..Options::default()
+        }
+    }
+}
+
+/// How a set is shared out.
+#[derive(Debug, Args)]
+pub struct SplitArgs {
+    /// Seed of the splits and of everything else that is drawn
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Split")]
+    pub seed: u64,
+
+    /// Accept one content or one file on both sides of a split; every report says so
+    #[arg(long, help_heading = "Split")]
+    pub allow_leak: bool,
+
+    /// Contents that hold the same file count as one
+    #[arg(long, help_heading = "Split")]
+    pub group_equal_bytes: bool,
+}
+
+/// How figures are made.
+#[derive(Debug, Args)]
+pub struct MeasureArgs {
+    /// Intervals: auto (clustered where pictures share a content, else bca), bca, percentile,
+    /// clustered
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = parse_interval)]
+    #[arg(help_heading = "Figures")]
+    pub interval: IntervalRule,
+
+    /// Fit the five-parameter logistic curve too
+    #[arg(long, help_heading = "Figures")]
+    pub logistic5: bool,
+}
+
+/// Compare a model's scores with people's on a dataset
+///
+/// Prints the rank correlations SRCC and KRCC, the linear PLCC as it is and after a logistic fit, the
+/// RMSE after the fit, and 95 % intervals.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("subject").required(true).args(["model", "weights", "scores"]))]
+#[command(mut_arg("dataset", |arg| arg.required(true)))]
+#[command(override_usage = EVALUATE_USAGE, after_help = EVALUATE_EXAMPLES)]
+pub struct EvaluateArgs {
+    /// Model inside this binary
+    #[arg(short, long, value_name = "NAME", help_heading = "Model")]
+    pub model: Option<String>,
+
+    /// Model in a safetensors file with a biqa card
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Model")]
+    pub weights: Option<PathBuf>,
+
+    /// Anybody's numbers: a CSV with the columns path and score, higher is better
+    ///
+    /// A predictions.csv of a run is read by its column prediction.
+    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Model")]
+    pub scores: Option<PathBuf>,
+
+    /// Of a predictions.csv of several repeats, take this one
+    #[arg(long, value_name = "N", requires = "scores", help_heading = "Model")]
+    pub repeat: Option<usize>,
+
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    #[command(flatten)]
+    pub load: LoadArgs,
+
+    /// Where the parts come from: biqa, python:SEED, file:PATH, official [default: the set's own
+    /// parts, where it has any]
+    #[arg(long, value_name = "RULE", help_heading = "Split")]
+    pub split: Option<Rule>,
+
+    /// Number of the split, from 0
+    #[arg(long, value_name = "N", default_value = "0", requires = "split")]
+    #[arg(help_heading = "Split")]
+    pub index: u32,
+
+    /// Cut of the split: honest (70/10/20) or published (80/20); test is the same in both
+    #[arg(long, value_name = "NAME", default_value = "honest", value_parser = parse_form)]
+    #[arg(requires = "split", help_heading = "Split")]
+    pub protocol: Form,
+
+    #[command(flatten)]
+    pub shared: SplitArgs,
+
+    /// Part: train, val, test or all [default: test, where there are parts]
+    #[arg(long, value_name = "PART", value_parser = parse_part, help_heading = "Split")]
+    pub part: Option<Part>,
+
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+
+    /// Write a copy of --weights whose card carries the figures
+    #[arg(long, value_name = "FILE", requires = "weights", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Output")]
+    pub card: Option<PathBuf>,
+
+    /// Instead of correlations: what degrading and resizing N photos of the part does to scores
+    #[arg(long, value_name = "N", conflicts_with = "scores", help_heading = "Output")]
+    pub ladders: Option<usize>,
+
+    /// Write figures and predictions into a folder, for `biqa report`
+    #[arg(short, long, value_name = "RUN", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = "Output")]
+    pub out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Train and test a recipe over splits of a dataset
+///
+/// honest trains on 70 %, keeps the epoch that is best on 10 %, and scores the test part once.
+/// published trains on 80 % and keeps the epoch that is best on the test part, as the papers' code
+/// does. Both use the same test parts, so that they differ by protocol alone; the last epoch stands
+/// beside both.
+///
+/// The run may be killed at any moment; with --resume it goes on and ends with the same figures.
+#[derive(Debug, Args)]
+#[command(mut_arg("dataset", |arg| arg.required(true)))]
+#[command(override_usage = PROTOCOL_USAGE, after_help = PROTOCOL_EXAMPLES)]
+pub struct ProtocolArgs {
+    /// Recipe: a TOML file with every number of the training
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
+
+    #[command(flatten)]
+    pub load: LoadArgs,
+
+    /// Cross-dataset: test on all of this set, train on all of --dataset (or --train-on)
+    #[arg(long, value_name = "NAME", requires = "test_root", help_heading = "Another set")]
+    pub test_on: Option<String>,
+
+    /// Folder of the set that is tested on
+    #[arg(long, value_name = "DIR", requires = "test_on", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = "Another set")]
+    pub test_root: Option<PathBuf>,
+
+    /// --direction of the set that is tested on
+    #[arg(long, value_name = "WAY", requires = "test_on", value_parser = parse_direction)]
+    #[arg(help_heading = "Another set")]
+    pub test_direction: Option<Direction>,
+
+    /// --range of the set that is tested on
+    #[arg(long, value_name = "LO..HI", requires = "test_on", value_parser = parse_range)]
+    #[arg(allow_hyphen_values = true, help_heading = "Another set")]
+    pub test_range: Option<[f64; 2]>,
+
+    /// Cross-dataset: train on all of the set, or on the train part of a split
+    #[arg(long, value_name = "PART", default_value = "all", value_parser = ["all", "train"])]
+    #[arg(requires = "test_on", help_heading = "Another set")]
+    pub train_part: String,
+
+    /// honest, published or both
+    #[arg(long, value_name = "NAME", default_value = "honest")]
+    #[arg(value_parser = ["honest", "published", "both"], help_heading = "Split")]
+    pub protocol: String,
+
+    /// Where the splits come from: biqa, python:SEED, file:PATH, official
+    ///
+    /// {index} in PATH stands for the split's number. Of one split, repeats are training seeds.
+    #[arg(long, value_name = "RULE", default_value = "biqa", help_heading = "Split")]
+    pub split: Rule,
+
+    /// How many splits [default: 10; 1 with --test-on]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(help_heading = "Split")]
+    pub splits: Option<u32>,
+
+    /// Small samples: shares that train instead of the full train part, such as 0.2,0.4,0.6
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "test_on")]
+    #[arg(help_heading = "Split")]
+    pub fractions: Vec<f64>,
+
+    /// What --fractions are of: the dataset (0.8 is the full train part) or the train part
+    #[arg(long, value_name = "WHAT", default_value = "dataset", value_parser = parse_fraction_of)]
+    #[arg(requires = "fractions", help_heading = "Split")]
+    pub fraction_of: FractionOf,
+
+    #[command(flatten)]
+    pub shared: SplitArgs,
+
+    /// Figure by which an epoch is kept: srcc or plcc
+    #[arg(long, value_name = "FIGURE", default_value = "srcc", value_parser = parse_select_by)]
+    #[arg(help_heading = "Figures")]
+    pub select_by: SelectBy,
+
+    /// Which summary over the splits stands first: median or mean
+    #[arg(long, value_name = "WHICH", default_value = "median", value_parser = ["median", "mean"])]
+    #[arg(help_heading = "Figures")]
+    pub summary: String,
+
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+
+    /// Weights to begin from: safetensors or .pth [default: as the recipe says]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Run")]
+    pub init: Option<PathBuf>,
+
+    /// Folder of the run: a folder a training under splits/, one a protocol with the results
+    #[arg(short, long, value_name = "RUN", default_value = "run", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = "Run")]
+    pub out: PathBuf,
+
+    /// Go on with the run that is in RUN; more splits, protocols or fractions may join it
+    #[arg(long, help_heading = "Run")]
+    pub resume: bool,
+
+    /// Trainings at once, as far as memory allows
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Run")]
+    pub jobs: usize,
+
+    /// Steps between checkpoints; one is also written after every epoch
+    #[arg(long, value_name = "N", default_value = "200", help_heading = "Run")]
+    pub checkpoint_steps: u64,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Look at a dataset: what is there, its one internal form, its near-duplicates
+#[derive(Debug, Args)]
+#[command(after_help = DATA_EXAMPLES, arg_required_else_help = true)]
+pub struct DataArgs {
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    Check(DataCheckArgs),
+    Manifest(DataManifestArgs),
+    Duplicates(DataDuplicatesArgs),
+}
+
+/// Say which set a folder holds, or whether it holds the set NAME as released
+///
+/// Ends with exit code 2 where it does not.
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub struct DataCheckArgs {
+    /// Dataset, by its name; without it, the sets whose files are there are named
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Folder of the dataset
+    #[arg(value_name = "DIR", required = true, value_hint = ValueHint::DirPath)]
+    pub root: PathBuf,
+
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// Write a dataset as path,score,content,kind,level,split,spread
+///
+/// On standard output, or into a file. What a training needs besides (direction, scale, digest) is
+/// said on standard error.
+#[derive(Debug, Args)]
+pub struct DataManifestArgs {
+    /// Dataset, by its name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// Folder of the dataset
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub root: PathBuf,
+
+    #[command(flatten)]
+    pub load: LoadArgs,
+
+    /// Do not look for the pictures
+    #[arg(long, help_heading = "Data")]
+    pub labels_only: bool,
+
+    /// Write to this CSV
+    #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Output")]
+    pub output: Option<PathBuf>,
+}
+
+/// Find pictures that are nearly the same, and propose groups
+///
+/// Prints a list path,content as --content takes it: pictures of one content are the same photo, or
+/// nearly, and belong on one side of every split. Two photos of one scene are not found.
+#[derive(Debug, Args)]
+pub struct DataDuplicatesArgs {
+    /// Folder of pictures, looked through recursively
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub root: PathBuf,
+
+    /// Most bits in which the 64-bit difference hashes of a pair may differ
+    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=32))]
+    pub distance: u32,
+
+    /// Least correlation of a pair's small gray versions
+    #[arg(long, value_name = "R", default_value = "0.97", value_parser = parse_correlation)]
+    pub correlation: f64,
+
+    /// Write the pairs to this CSV: first,second,distance,correlation
+    #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub pairs: Option<PathBuf>,
+
+    /// Write the list to this CSV
+    #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+fn parse_direction(text: &str) -> Result<Direction, String> {
+    match text {
+        "mos" => Ok(Direction::Mos),
+        "dmos" => Ok(Direction::Dmos),
+        _ => Err("expected mos (higher is better) or dmos (lower is better)".to_owned()),
+    }
+}
+
+fn parse_correlation(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (-1.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("a correlation goes from -1 to 1".to_owned()),
+    }
+}
+
+fn parse_range(text: &str) -> Result<[f64; 2], String> {
+    let numbers = text.split_once("..").and_then(|(lo, hi)| {
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+        Some([number(lo)?, number(hi)?])
+    });
+    match numbers {
+        Some([lo, hi]) if lo < hi => Ok([lo, hi]),
+        _ => Err("expected the lower and the higher end of the scale, such as 1..5".to_owned()),
+    }
+}
+
+/// A word of a set, or the path of a list.
+fn parse_content(text: &str) -> Result<Content, String> {
+    text.parse()
+        .or_else(|_| format!("file:{text}").parse())
+        .map_err(|_| "expected scene, set-scene, prompt, image, or the path of a list".to_owned())
+}
+
+fn parse_form(text: &str) -> Result<Form, String> {
+    match text {
+        "honest" => Ok(Form::Honest),
+        "published" => Ok(Form::Published),
+        _ => Err("expected honest or published".to_owned()),
+    }
+}
+
+fn parse_part(text: &str) -> Result<Part, String> {
+    match text {
+        "train" => Ok(Part::Train),
+        "val" => Ok(Part::Val),
+        "test" => Ok(Part::Test),
+        "all" => Ok(Part::All),
+        _ => Err("expected train, val, test or all".to_owned()),
+    }
+}
+
+fn parse_fraction_of(text: &str) -> Result<FractionOf, String> {
+    match text {
+        "dataset" => Ok(FractionOf::Dataset),
+        "train" => Ok(FractionOf::Train),
+        _ => Err("expected dataset or train".to_owned()),
+    }
+}
+
+fn parse_select_by(text: &str) -> Result<SelectBy, String> {
+    match text {
+        "srcc" => Ok(SelectBy::Srcc),
+        "plcc" => Ok(SelectBy::Plcc),
+        _ => Err("expected srcc or plcc".to_owned()),
+    }
+}
+
+fn parse_interval(text: &str) -> Result<IntervalRule, String> {
+    match text {
+        "auto" => Ok(IntervalRule::Auto),
+        "bca" => Ok(IntervalRule::Bca),
+        "percentile" => Ok(IntervalRule::Percentile),
+        "clustered" => Ok(IntervalRule::Clustered),
+        _ => Err("expected auto, bca, percentile or clustered".to_owned()),
+    }
+}

@@ -1,0 +1,175 @@
+//! `biqa data`: what lies in a folder, a set in its one internal form, pictures that are nearly the
+//! same.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use biqa_lab::datasets::duplicates::{DuplicateOptions, find};
+use biqa_lab::datasets::{Manifest, Options, Split, keys, open, recognise};
+
+use crate::args::{DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs};
+use crate::exit::Exit;
+use crate::walk::{Item, Walk};
+use crate::words::{count, say, shown};
+
+/// Pictures between two words about progress.
+const SAID_EVERY: usize = 1000;
+
+pub fn run(args: &DataArgs) -> anyhow::Result<Exit> {
+    match &args.command {
+        DataCommand::Check(args) => check(args),
+        DataCommand::Manifest(args) => manifest(args),
+        DataCommand::Duplicates(args) => duplicates(args),
+    }
+}
+
+fn check(args: &DataCheckArgs) -> anyhow::Result<Exit> {
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => recognised(&args.root)?,
+    };
+    let options = Options { unlabelled: true, ..args.load.options() };
+    let manifest = open(&name, &args.root, &options)?;
+    print(&manifest);
+    Ok(Exit::Fine)
+}
+
+/// The set that a folder holds.
+fn recognised(root: &Path) -> anyhow::Result<String> {
+    if !root.is_dir() {
+        bail!("{} is no folder", shown(root));
+    }
+    let found = recognise(root);
+    match found.as_slice() {
+        [] => bail!(
+            "{} looks like none of the sets that are known: {}; name the set to hear what it lacks",
+            shown(root),
+            keys().join(", ")
+        ),
+        [one] => {
+            say(&format!("{} ({}): {}", one.set.key, one.set.what, one.why));
+            Ok(one.set.key.to_owned())
+        }
+        several => {
+            let words: Vec<String> =
+                several.iter().map(|r| format!("{} ({})", r.set.key, r.why)).collect();
+            bail!("{} may be {}; name the set", shown(root), words.join(" or "))
+        }
+    }
+}
+
+/// What a set is, line by line.
+fn print(manifest: &Manifest) {
+    let head = manifest.head();
+    let [lo, hi] = head.range_nominal;
+    let direction = serde_json::to_value(head.direction).unwrap_or_default();
+    println!("dataset    {}{}", head.dataset, if head.subset { " (a subset)" } else { "" });
+    println!("root       {}", shown(&manifest.root));
+    println!("images     {}", head.images);
+    println!("contents   {}", head.contents);
+    let scores: Vec<f64> =
+        manifest.rows.iter().map(|row| row.score).filter(|s| !s.is_nan()).collect();
+    if scores.is_empty() {
+        println!("scores     none");
+    } else {
+        let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        let word = direction.as_str().unwrap_or_default();
+        println!("scores     {word}, scale {lo} to {hi}; here {least} to {most}, mean {mean:.6}");
+    }
+    let parts = [Split::Train, Split::Val, Split::Test].map(|part| manifest.part(part).len());
+    if parts.iter().any(|&n| n > 0) {
+        println!("parts      train {}, val {}, test {}", parts[0], parts[1], parts[2]);
+    }
+    println!("digest     {}", head.digest);
+    head.notes.iter().for_each(|note| println!("note       {note}"));
+}
+
+fn manifest(args: &DataManifestArgs) -> anyhow::Result<Exit> {
+    let options = Options { labels_only: args.labels_only, ..args.load.options() };
+    let manifest = open(&args.name, &args.root, &options)?;
+    let head = manifest.head();
+    write(&manifest.to_csv(), args.output.as_deref())?;
+    let [lo, hi] = head.range_nominal;
+    let direction = serde_json::to_value(head.direction).unwrap_or_default();
+    say(&format!(
+        "{}: {} images, {} contents, {} on {lo} to {hi}, digest {}",
+        head.dataset,
+        head.images,
+        head.contents,
+        direction.as_str().unwrap_or_default(),
+        head.digest
+    ));
+    head.notes.iter().for_each(|note| say(note));
+    Ok(Exit::Fine)
+}
+
+fn duplicates(args: &DataDuplicatesArgs) -> anyhow::Result<Exit> {
+    let paths = pictures(&args.root)?;
+    let options = DuplicateOptions {
+        threads: args.run.threads,
+        distance: args.distance,
+        correlation: args.correlation,
+        ..DuplicateOptions::default()
+    };
+    let found = find(&args.root, &paths, &options, &mut |done| {
+        if !args.run.quiet && done.is_multiple_of(SAID_EVERY) {
+            say(&format!("{done} of {} looked at", paths.len()));
+        }
+    });
+    write(&found.contents_csv(), args.output.as_deref())?;
+    if let Some(path) = &args.pairs {
+        write(&found.pairs_csv(), Some(path))?;
+    }
+    for failure in &found.failures {
+        say(&format!("not looked at: {}", failure.reason));
+    }
+    if !args.run.quiet {
+        let more = if found.more_pairs { " or more" } else { "" };
+        say(&format!(
+            "{}: {}{more} nearly the same, {} of two and more",
+            count(paths.len() as u64, "picture"),
+            count(found.pairs.len() as u64, "pair"),
+            count(found.groups.len() as u64, "group"),
+        ));
+    }
+    Ok(if found.failures.is_empty() { Exit::Fine } else { Exit::SomeFailed })
+}
+
+/// The pictures of a folder, relative to it, in the byte order of their paths.
+fn pictures(root: &Path) -> anyhow::Result<Vec<String>> {
+    if !root.is_dir() {
+        bail!("{} is no folder", shown(root));
+    }
+    let mut paths = Vec::new();
+    for item in Walk::new(root.to_owned()) {
+        match item {
+            Item::File(path) => {
+                let inside = path.strip_prefix(root).unwrap_or(&path);
+                let Some(text) = inside.to_str() else {
+                    bail!("{} has a name that is not UTF-8; rename it", shown(&path));
+                };
+                paths.push(text.replace('\\', "/"));
+            }
+            Item::Trouble(path, error) => {
+                return Err(error).with_context(|| format!("cannot read {}", shown(&path)));
+            }
+        }
+    }
+    if paths.is_empty() {
+        bail!("no pictures found in {}", shown(root));
+    }
+    Ok(paths)
+}
+
+/// Text to a file, or to standard output.
+fn write(text: &str, output: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(path) = output {
+        return std::fs::write(path, text).with_context(|| format!("cannot write {}", shown(path)));
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,234 @@
+//! `biqa protocol`: a recipe over splits, its progress to the terminal, its figures as a table.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::Context;
+use biqa_lab::datasets::{Manifest, Options, open};
+use biqa_lab::protocol::{
+    FIGURES, Group, Settings, SummaryBy, TrainOn, Watch, run as run_protocol,
+};
+use biqa_lab::published::Published;
+use biqa_lab::results::{Part, Protocol, Repeat};
+use biqa_lab::splits::Form;
+use biqa_lab::stats::summary;
+use biqa_lab::train::StepReport;
+use biqa_lab::train::job::{init, read_recipe, with_content};
+
+use crate::args::ProtocolArgs;
+use crate::cmd_evaluate::{measures, number};
+use crate::exit::Exit;
+use crate::words::say;
+
+/// The first of [`FIGURES`], as the table names them.
+const NAMES: [&str; 5] = ["SRCC", "PLCC", "PLCC (fitted)", "KRCC", "RMSE (fitted)"];
+/// Published rows that are printed; the rest is counted. All are in `protocol.json`.
+const ROWS: usize = 10;
+
+pub fn run(args: &ProtocolArgs) -> anyhow::Result<Exit> {
+    let settings = settings(args)?;
+    let talk = Talk { quiet: args.run.quiet, last: Mutex::default() };
+    let groups = run_protocol(&settings, &talk).context("the protocol run stopped")?;
+    for (i, group) in groups.iter().enumerate() {
+        if i > 0 {
+            println!();
+        }
+        print(group, &settings)?;
+    }
+    print_published(&groups);
+    let folders: Vec<String> =
+        groups.iter().map(|g| args.out.join(&g.folder).display().to_string()).collect();
+    talk.note("", &format!("look at it with: biqa report {}", folders.join(" ")));
+    Ok(Exit::Fine)
+}
+
+fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
+    let (recipe, recipe_text) = read_recipe(Some(&args.recipe))?;
+    let options = with_content(args.load.options(), &recipe, Some(&args.recipe));
+    let source = open(&args.dataset.name, &args.dataset.root, &options)?;
+    let (init, init_name, init_digest) = init(args.init.as_deref(), &recipe)?;
+    Ok(Settings {
+        recipe,
+        recipe_text,
+        init,
+        init_name,
+        init_digest,
+        target: target(args)?,
+        source,
+        train_on: if args.train_part == "train" { TrainOn::Train } else { TrainOn::All },
+        forms: match args.protocol.as_str() {
+            "published" => vec![Form::Published],
+            "both" => vec![Form::Honest, Form::Published],
+            _ => vec![Form::Honest],
+        },
+        rule: args.split.clone(),
+        splits: args.splits.unwrap_or(if args.test_on.is_some() { 1 } else { 10 }),
+        seed: args.shared.seed,
+        fractions: args.fractions.clone(),
+        fraction_of: args.fraction_of,
+        select_by: args.select_by,
+        summary: if args.summary == "mean" { SummaryBy::Mean } else { SummaryBy::Median },
+        measures: measures(&args.measure),
+        allow_leak: args.shared.allow_leak,
+        group_equal_bytes: args.shared.group_equal_bytes,
+        out: args.out.clone(),
+        resume: args.resume,
+        jobs: args.jobs,
+        threads: args.run.threads,
+        checkpoint_steps: args.checkpoint_steps,
+    })
+}
+
+/// The set that is tested on, where it is another one.
+fn target(args: &ProtocolArgs) -> anyhow::Result<Option<Manifest>> {
+    let (Some(name), Some(root)) = (&args.test_on, &args.test_root) else { return Ok(None) };
+    let options = Options {
+        allow_missing: if args.load.partial { usize::MAX } else { args.load.allow_missing },
+        partial: args.load.partial,
+        direction: args.test_direction,
+        range: args.test_range,
+        ..Options::default()
+    };
+    Ok(Some(open(name, root, &options)?))
+}
+
+fn print(group: &Group, settings: &Settings) -> anyhow::Result<()> {
+    let results = &group.results;
+    let Protocol { selected_on, fraction, trained_on, .. } = &results.protocol;
+    let repeats = &results.repeats;
+    let source = trained_on.as_ref().map_or(String::new(), |s| format!(", trained on {s}"));
+    let share = fraction.map_or(String::new(), |f| {
+        format!(", trained on {:.0} % of the {}", 100.0 * f, of_what(settings))
+    });
+    let (subject, set) = (&results.subject.name, &results.dataset.key);
+    println!("{}: {subject} on {set}{source}{share}", group.folder);
+    let photos = |of: fn(&Repeat) -> usize| counts(repeats.iter().map(of));
+    let val = photos(|r| r.trained.unwrap_or_default()[1]);
+    println!(
+        "  {} of {}: {} photos to train on, {}; {} photos of {} contents to test on",
+        if repeats.len() == 1 {
+            "1 repeat".to_owned()
+        } else {
+            format!("{} repeats", repeats.len())
+        },
+        results.protocol.split,
+        photos(|r| r.trained.unwrap_or_default()[0]),
+        match selected_on {
+            Some(Part::Test) => "EPOCH CHOSEN ON THE TEST PART".to_owned(),
+            _ => format!("epoch chosen on {val} others, test scored once"),
+        },
+        photos(|r| r.images),
+        photos(|r| r.groups),
+    );
+    let by = settings.summary;
+    let [first, second] =
+        if by == SummaryBy::Mean { ["mean", "median"] } else { ["median", "mean"] };
+    println!(
+        "  {:22} {first:>8} {second:>8} {:>8} {:>17} {:>17}",
+        "", "std", "quartiles", "min to max"
+    );
+    for ((_, figure), name) in FIGURES.into_iter().zip(NAMES) {
+        row(name, by, group.values(figure))?;
+    }
+    for ((_, figure), name) in FIGURES.into_iter().zip(&NAMES[..2]) {
+        row(&format!("{name}, last epoch"), by, group.last_values(figure))?;
+    }
+    for ((_, figure), name) in FIGURES.into_iter().zip(&NAMES[..2]) {
+        if let Some(values) = group.values(figure) {
+            let values: Vec<String> = values.iter().map(|v| format!("{v:.4}")).collect();
+            println!("  {name} of every repeat: {}", values.join(" "));
+        }
+    }
+    for note in &results.notes {
+        println!("  note: {note}");
+    }
+    Ok(())
+}
+
+/// `8`, or `7 to 9` where repeats differ.
+fn counts(values: impl Iterator<Item = usize> + Clone) -> String {
+    match (values.clone().min(), values.max()) {
+        (Some(least), Some(most)) if least < most => format!("{least} to {most}"),
+        (_, most) => most.unwrap_or_default().to_string(),
+    }
+}
+
+fn of_what(settings: &Settings) -> &'static str {
+    match settings.fraction_of {
+        biqa_lab::splits::FractionOf::Dataset => "dataset",
+        biqa_lab::splits::FractionOf::Train => "train part",
+    }
+}
+
+fn row(name: &str, by: SummaryBy, values: Option<Vec<f64>>) -> anyhow::Result<()> {
+    let Some(values) = values else {
+        println!("  {name:22} undefined in a repeat: its predictions or labels are all equal");
+        return Ok(());
+    };
+    let s = summary(&values)?;
+    let [first, second] =
+        if by == SummaryBy::Mean { [s.mean, s.median] } else { [s.median, s.mean] };
+    println!(
+        "  {name:22} {first:8.4} {second:8.4} {:8.4} {:8.4} {:8.4} {:8.4} {:8.4}",
+        s.std, s.quartiles[0], s.quartiles[1], s.min, s.max
+    );
+    Ok(())
+}
+
+/// The published figures of the same set, each with its own protocol and source.
+fn print_published(groups: &[Group]) {
+    let mut rows: Vec<&Published> = Vec::new();
+    for found in groups.iter().flat_map(Group::published) {
+        if !rows.contains(&found) {
+            rows.push(found);
+        }
+    }
+    let set = &groups[0].results.dataset;
+    if set.subset {
+        println!("\na part of {}: nothing published is comparable", set.key);
+    }
+    if rows.is_empty() {
+        return;
+    }
+    println!("\npublished for {}, under the protocols named:", set.key);
+    println!("  {:22} {:>9} {:>9}  protocol; source", "", "SRCC", "PLCC");
+    for row in rows.iter().take(ROWS) {
+        println!(
+            "  {:22} {:>9} {:>9}  {}; {}",
+            row.method,
+            number(row.srcc),
+            number(row.plcc),
+            row.protocol,
+            row.source
+        );
+    }
+    if rows.len() > ROWS {
+        println!("  and {} more in protocol.json", rows.len() - ROWS);
+    }
+}
+
+/// Progress as lines on stderr, of every job one every few seconds.
+struct Talk {
+    quiet: bool,
+    last: Mutex<HashMap<String, Instant>>,
+}
+
+impl Watch for Talk {
+    fn note(&self, job: &str, text: &str) {
+        if !self.quiet {
+            say(&if job.is_empty() { text.to_owned() } else { format!("{job}: {text}") });
+        }
+    }
+
+    fn step(&self, job: &str, step: &StepReport) {
+        let now = Instant::now();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.get(job).is_none_or(|last| now.duration_since(*last).as_secs() >= 5);
+        if due {
+            last.insert(job.to_owned(), now);
+            drop(last);
+            self.note(job, &format!("step {} of {}: loss {:.4}", step.step, step.steps, step.loss));
+        }
+    }
+}
