@@ -15,8 +15,8 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 pub use lab::{
-    DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DatasetArgs,
-    EvaluateArgs, LoadArgs, MeasureArgs, ProtocolArgs,
+    DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DataSplitArgs,
+    DatasetArgs, EvaluateArgs, LoadArgs, MeasureArgs, ProtocolArgs,
 };
 
 use crate::choose::Sort;

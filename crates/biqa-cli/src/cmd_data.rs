@@ -8,7 +8,11 @@ use anyhow::{Context, bail};
 use biqa_lab::datasets::duplicates::{DuplicateOptions, find};
 use biqa_lab::datasets::{Manifest, Options, Split, keys, open, recognise};
 
-use crate::args::{DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs};
+use biqa_lab::splits;
+
+use crate::args::{
+    DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DataSplitArgs,
+};
 use crate::exit::Exit;
 use crate::walk::{Item, Walk};
 use crate::words::{count, say, shown};
@@ -20,6 +24,7 @@ pub fn run(args: &DataArgs) -> anyhow::Result<Exit> {
     match &args.command {
         DataCommand::Check(args) => check(args),
         DataCommand::Manifest(args) => manifest(args),
+        DataCommand::Split(args) => split(args),
         DataCommand::Duplicates(args) => duplicates(args),
     }
 }
@@ -103,6 +108,34 @@ fn manifest(args: &DataManifestArgs) -> anyhow::Result<Exit> {
         head.digest
     ));
     head.notes.iter().for_each(|note| say(note));
+    Ok(Exit::Fine)
+}
+
+fn split(args: &DataSplitArgs) -> anyhow::Result<Exit> {
+    let manifest = open(&args.name, &args.root, &args.load.options())?;
+    let options = splits::Options {
+        rule: args.split.clone(),
+        form: args.protocol,
+        seed: args.shared.seed,
+        index: args.index,
+        fraction: None,
+        allow_leak: args.shared.allow_leak,
+        group_equal_bytes: args.shared.group_equal_bytes,
+    };
+    let digests = splits::file_digests(&manifest)?;
+    let found = splits::split(&manifest, Some(&digests), &options)?;
+    for part in [Split::Train, Split::Val, Split::Test] {
+        say(&format!(
+            "{part}: {}, {}",
+            count(found.part(part).len() as u64, "photo"),
+            count(found.contents(&manifest, part) as u64, "content")
+        ));
+    }
+    say(&format!("digest of the lists: {}", found.digest(&manifest)));
+    for note in manifest.notes.iter().chain(&found.notes) {
+        say(note);
+    }
+    write(&found.to_json(&manifest), args.output.as_deref())?;
     Ok(Exit::Fine)
 }
 

@@ -125,6 +125,21 @@ fn a_set_is_checked_and_written_in_its_one_form() {
 }
 
 #[test]
+fn the_lists_of_a_split_can_be_read_again() {
+    let place = place();
+    let load = &SET[4..];
+    let line = ["data", "split", "csv", "set", "--index", "2", "-o", "lists.json"];
+    let run = place.biqa(&[&line[..], load].concat()).ends(0);
+    assert!(run.stderr.contains("test: 2 photos, 1 content"), "{}", run.stderr);
+    let lists: serde_json::Value = serde_json::from_str(&place.read("lists.json")).expect("JSON");
+    let of = |part: &str| lists[part].as_array().map(Vec::len);
+    assert_eq!((of("train"), of("val"), of("test")), (Some(2), Some(2), Some(2)));
+    let again = ["--split", "file:lists.json", "--part", "test"];
+    let run = evaluate(&place, "scores.csv", &again).ends(0);
+    assert!(run.stdout.starts_with("csv test: 2 photos, 1 contents"), "{}", run.stdout);
+}
+
+#[test]
 fn the_same_photo_twice_is_one_content() {
     let place = place();
     let run = place.biqa(&["data", "duplicates", "set", "--pairs", "pairs.csv"]).ends(0);

@@ -64,8 +64,10 @@ fn the_long_help_of_protocol() {
 #[test]
 fn the_long_help_of_data_and_its_commands() {
     let texts = [&["data", "--help"][..], &["data", "check", "--help"]];
-    let more = [&["data", "manifest", "--help"][..], &["data", "duplicates", "--help"]];
-    assert_snapshot!(texts.into_iter().chain(more).map(help).collect::<Vec<_>>().join("\n"));
+    let more = [&["data", "manifest", "--help"][..], &["data", "split", "--help"]];
+    let last = ["data", "duplicates", "--help"];
+    let texts = texts.into_iter().chain(more).chain([&last[..]]);
+    assert_snapshot!(texts.map(help).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]

@@ -327,6 +327,9 @@ fn leaks_are_refused_by_name() {
     let more = [&more[..], &["--test-range", "4..12"]].concat();
     let text = refused(place.biqa(&args("cross", &more)));
     assert!(text.contains("05.ppm") && text.contains("07.ppm"), "{text}");
+    place.biqa(&args("allowed", &[&more[..], &["--allow-leak"]].concat())).ends(0);
+    let notes = self::run(&place, "allowed/honest").results.notes;
+    assert!(notes.iter().any(|n| n.starts_with("leak allowed: 1 files lie in both")), "{notes:?}");
     let same = ["--test-on", "csv", "--test-root", "a", "--test-direction", "mos"];
     let same = [&same[..], &["--test-range", "8..16"]].concat();
     let text = refused(place.biqa(&args("cross", &same)));

@@ -46,6 +46,7 @@ Examples:
   biqa data check koniq10k
   biqa data check livec ChallengeDB_release
   biqa data manifest csiq CSIQ -o csiq.csv
+  biqa data split csiq CSIQ --index 3 -o lists.json
   biqa data duplicates photos -o groups.csv";
 
 /// A dataset and its folder.
@@ -351,7 +352,7 @@ pub struct ProtocolArgs {
     pub run: RunArgs,
 }
 
-/// Look at a dataset: what is there, its one internal form, its near-duplicates
+/// Look at a dataset: what is there, its one internal form, its splits, its near-duplicates
 #[derive(Debug, Args)]
 #[command(after_help = DATA_EXAMPLES, arg_required_else_help = true)]
 pub struct DataArgs {
@@ -363,6 +364,7 @@ pub struct DataArgs {
 pub enum DataCommand {
     Check(DataCheckArgs),
     Manifest(DataManifestArgs),
+    Split(DataSplitArgs),
     Duplicates(DataDuplicatesArgs),
 }
 
@@ -407,6 +409,44 @@ pub struct DataManifestArgs {
 
     /// Write to this CSV
     #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Output")]
+    pub output: Option<PathBuf>,
+}
+
+/// Write the lists of a split: who trains, who chooses, who tests
+///
+/// JSON with the lists train, val and test of paths, as --split file:PATH takes them.
+#[derive(Debug, Args)]
+pub struct DataSplitArgs {
+    /// Dataset, by its name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// Folder of the dataset
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub root: PathBuf,
+
+    #[command(flatten)]
+    pub load: LoadArgs,
+
+    /// Where the parts come from: biqa, python:SEED, file:PATH, official
+    #[arg(long, value_name = "RULE", default_value = "biqa", help_heading = "Split")]
+    pub split: Rule,
+
+    /// Number of the split, from 0
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Split")]
+    pub index: u32,
+
+    /// Cut: honest (70/10/20) or published (80/20); test is the same in both
+    #[arg(long, value_name = "NAME", default_value = "honest", value_parser = parse_form)]
+    #[arg(help_heading = "Split")]
+    pub protocol: Form,
+
+    #[command(flatten)]
+    pub shared: SplitArgs,
+
+    /// Write to this file
+    #[arg(short, long, value_name = "JSON", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]
     pub output: Option<PathBuf>,
 }

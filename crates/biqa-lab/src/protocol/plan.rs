@@ -1,5 +1,7 @@
 //! From settings to jobs: which rows train, choose and test in every one, and what it depends on.
 
+use std::collections::HashMap;
+
 use biqa::scorer::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -29,7 +31,7 @@ pub struct Job {
     pub val: Vec<usize>,
     /// Rows of the tested set that are reported on.
     pub test: Vec<usize>,
-    /// SHA-256 of the three lists.
+    /// SHA-256 of the three lists; of one set as `biqa data split` says it.
     pub lists_digest: String,
     /// SHA-256 of everything that the job depends on.
     pub digest: String,
@@ -132,9 +134,10 @@ impl Plan {
         settings.check()?;
         let photos = splits::file_digests(&settings.source)?;
         let target = settings.target.as_ref().map(splits::file_digests).transpose()?;
-        if let (Some(manifest), Some(digests)) = (&settings.target, &target) {
-            no_shared_files(settings, &photos, manifest, digests)?;
-        }
+        let leak = match (&settings.target, &target) {
+            (Some(manifest), Some(digests)) => shared_files(settings, &photos, manifest, digests)?,
+            _ => None,
+        };
         let identity = Identity::of(settings, &photos, target.as_deref());
         let fractions: Vec<Option<f64>> = match settings.fractions.as_slice() {
             [] => vec![None],
@@ -144,7 +147,9 @@ impl Plan {
         for index in 0..settings.splits {
             for &form in &settings.forms {
                 for &fraction in &fractions {
-                    jobs.push(job(settings, &identity, &photos, index, form, fraction)?);
+                    let mut job = job(settings, &identity, &photos, index, form, fraction)?;
+                    job.notes.extend(leak.clone());
+                    jobs.push(job);
                 }
             }
         }
@@ -210,6 +215,7 @@ fn job(
         }
         _ => splits::split(&settings.source, Some(photos), &options)?,
     };
+    let of_split = split.digest(&settings.source);
     let Split { mut train, mut val, mut test, notes } = split;
     if let Some(target) = &settings.target {
         if whole && form == Form::Honest {
@@ -232,8 +238,8 @@ fn job(
         ("val", paths(chooses, &val)),
         ("test", paths(settings.tested(), &test)),
     ];
-    let lists_digest = hex(&Sha256::digest(serde_json::to_vec(&lists).expect("lists are JSON")));
-    let depends = (identity, form, fraction.map(f64::to_bits), index, seed, &lists_digest);
+    let ordered = hex(&Sha256::digest(serde_json::to_vec(&lists).expect("lists are JSON")));
+    let depends = (identity, form, fraction.map(f64::to_bits), index, seed, &ordered);
     let digest = hex(&Sha256::digest(serde_json::to_vec(&depends).expect("plain data")));
     Ok(Job {
         name: format!("{index:02}-{form}{suffix}"),
@@ -245,7 +251,7 @@ fn job(
         train,
         val,
         test,
-        lists_digest,
+        lists_digest: if settings.target.is_some() { ordered } else { of_split },
         digest,
         notes,
     })
@@ -255,27 +261,31 @@ fn paths<'a>(manifest: &'a Manifest, rows: &[usize]) -> Vec<&'a str> {
     rows.iter().map(|&i| manifest.rows[i].path.as_str()).collect()
 }
 
-/// A photo of the tested set that was trained on makes the test worthless.
-fn no_shared_files(
+/// A photo of the tested set that was trained on makes the test worthless: an error, or where leaks
+/// are allowed what every report says.
+fn shared_files(
     settings: &Settings,
     source: &[Digest],
     target: &Manifest,
     digests: &[Digest],
-) -> Result<(), ProtocolError> {
-    let at: std::collections::HashMap<&Digest, usize> =
+) -> Result<Option<String>, ProtocolError> {
+    let at: HashMap<&Digest, usize> =
         source.iter().enumerate().map(|(i, digest)| (digest, i)).collect();
-    let shared = digests.iter().enumerate().find_map(|(j, d)| Some((*at.get(d)?, j)));
-    match shared {
-        Some((i, j)) if !settings.allow_leak => Err(ProtocolError::Settings(format!(
-            "the same bytes are on both sides: {:?} of {} and {:?} of {}; take one out, or accept \
-             it with --allow-leak (every report will say so)",
-            settings.source.rows[i].path,
-            settings.source.dataset,
-            target.rows[j].path,
-            target.dataset
-        ))),
-        _ => Ok(()),
+    let shared: Vec<(usize, usize)> =
+        digests.iter().enumerate().filter_map(|(j, d)| Some((*at.get(d)?, j))).collect();
+    let Some(&(i, j)) = shared.first() else { return Ok(None) };
+    let first = format!(
+        "{:?} of {} and {:?} of {}",
+        settings.source.rows[i].path, settings.source.dataset, target.rows[j].path, target.dataset
+    );
+    if settings.allow_leak {
+        let count = shared.len();
+        return Ok(Some(format!("leak allowed: {count} files lie in both sets, first: {first}")));
     }
+    Err(ProtocolError::Settings(format!(
+        "the same bytes are on both sides: {first}; take one out, or accept it with --allow-leak \
+         (every report will say so)"
+    )))
 }
 
 #[cfg(test)]
