@@ -238,8 +238,24 @@ fn weights() {
     texts.debug("a view out of range", from(&with_card(|c| c.view.std[0] = 0.0)));
 
     texts.has_all_of("WeightsError", include_str!("../src/weights/mod.rs"));
-    let text = texts.text;
+    let text = without_digests(&texts.text);
     assert_snapshot!(text);
+}
+
+/// Digests change with every release of the weights; the sentences around them don't.
+fn without_digests(text: &str) -> String {
+    let is_digest = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut out = String::new();
+    for piece in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if is_digest(word) {
+            out.push_str("DIGEST");
+            out.push_str(&piece[word.len()..]);
+        } else {
+            out.push_str(piece);
+        }
+    }
+    out
 }
 
 #[test]
