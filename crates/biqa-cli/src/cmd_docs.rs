@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::args::{Cli, CompletionsArgs, ManArgs};
@@ -22,9 +22,7 @@ pub fn man(args: &ManArgs) -> anyhow::Result<Exit> {
         clap_mangen::Man::new(Cli::command()).render(&mut page)?;
         return to_stdout(&page);
     };
-    if !folder.is_dir() {
-        bail!("cannot write into {}: there is no such folder", shown(folder));
-    }
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", shown(folder)))?;
     clap_mangen::generate_to(Cli::command(), folder)
         .with_context(|| format!("cannot write into {}", shown(folder)))?;
     Ok(Exit::Fine)

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use biqa::scorer::Scorer;
-use biqa::weights::{Interval, Metrics, Precision, read, write_safetensors};
-use biqa_lab::datasets::{Manifest, open};
+use biqa::weights::{Interval, Metrics, ModelCard, Precision, read, write_safetensors};
+use biqa_lab::datasets::{Content, Manifest, open};
 use biqa_lab::evaluate::{
     Chosen, Evaluation, Measures, Scope, choose, compare, predict, read_scores, subject_of_scores,
     warnings, word,
 };
-use biqa_lab::results::{self, Figure, Method, Subject, SubjectKind};
+use biqa_lab::results::{self, Figure, Method, Part, Subject, SubjectKind};
 use biqa_lab::sanity::{Sanity, measure};
 use biqa_lab::splits;
 
@@ -20,7 +20,10 @@ use crate::words::say;
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
     let manifest = open(&args.dataset.name, &args.dataset.root, &args.load.options())?;
-    let chosen = choose(&manifest, split(args).as_ref(), args.part)?;
+    let mut chosen = choose(&manifest, split(args).as_ref(), args.part)?;
+    if let (Some(Content::File(list)), None) = (&args.load.content, &args.split) {
+        chosen.split = format!("of the list {}", list.display());
+    }
     if !args.run.quiet {
         manifest.notes.iter().chain(&chosen.notes).for_each(|note| say(note));
     }
@@ -40,6 +43,10 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
                 let sanity = measure(&scorer, &manifest, &chosen.rows, count, args.run.threads);
                 print_ladders(&sanity.map_err(anyhow::Error::msg)?);
                 return Ok(Exit::Fine);
+            }
+            if let Some(warning) = seen_in_training(scorer.card(), &manifest, chosen.part) {
+                say(&format!("warning: {warning}"));
+                chosen.notes.push(warning);
             }
             let found = predict(&scorer, &manifest, &chosen.rows, args.run.threads, &mut |_| ())?;
             let card = scorer.card();
@@ -76,6 +83,27 @@ fn split(args: &EvaluateArgs) -> Option<splits::Options> {
         fraction: None,
         allow_leak: args.shared.allow_leak,
         group_equal_bytes: args.shared.group_equal_bytes,
+    })
+}
+
+/// Why some of the photos may be the model's own training photos, if so.
+fn seen_in_training(card: &ModelCard, manifest: &Manifest, part: Part) -> Option<String> {
+    let data = &card.data;
+    let same_labels = data.manifest_digest == manifest.digest();
+    if data.dataset != manifest.dataset || (same_labels && part == Part::Test) {
+        return None;
+    }
+    Some(if same_labels {
+        format!(
+            "{} was trained or chosen on these very labels: only their test part is new to it",
+            card.name
+        )
+    } else {
+        format!(
+            "{} was trained on photos of {} ({}); here contents, parts or labels are others, so some of \
+             these photos may be among them (--content takes the list it was trained with)",
+            card.name, data.dataset, data.split
+        )
     })
 }
 

@@ -75,6 +75,9 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         for nothing in inputs.nothing_found() {
             say(&format!("warning: {nothing}"));
         }
+        if let Some(unread) = inputs.unread() {
+            say(&format!("warning: {unread}"));
+        }
         say(&account.tally.line(inputs.others(), fresh, time));
     }
     Ok(verdict(&account.tally))

@@ -4,6 +4,7 @@
 //! it looks like; then `@LIST` is a list of paths and a pattern is expanded. Nothing is collected:
 //! lists are read and folders walked while the images are scored.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -24,6 +25,7 @@ pub struct Inputs {
     /// The folder, named by it or by the command line, that is being walked.
     walk: Option<Walk>,
     others: u64,
+    unread: BTreeMap<&'static str, u64>,
     nothing: Vec<String>,
 }
 
@@ -57,12 +59,29 @@ impl Inputs {
 
     fn of(sources: Vec<Source>) -> Self {
         let sources = sources.into_iter();
-        Self { sources, open: None, walk: None, others: 0, nothing: Vec::new() }
+        Self {
+            sources,
+            open: None,
+            walk: None,
+            others: 0,
+            unread: BTreeMap::new(),
+            nothing: Vec::new(),
+        }
     }
 
     /// Files seen in folders whose suffix is no image format's.
     pub fn others(&self) -> u64 {
         self.others
+    }
+
+    /// A sentence about pictures in folders whose format this build does not read, if there are any.
+    pub fn unread(&self) -> Option<String> {
+        let kinds: Vec<String> =
+            self.unread.iter().map(|(suffix, n)| format!("{n} .{suffix}")).collect();
+        (!kinds.is_empty()).then(|| {
+            let kinds = kinds.join(", ");
+            format!("pictures of formats that this build does not read were left out: {kinds}")
+        })
     }
 
     /// A sentence for each folder and list that had nothing for us.
@@ -94,6 +113,9 @@ impl Inputs {
         let item = walk.next();
         if item.is_none() {
             self.others += walk.others();
+            for (suffix, n) in walk.unread() {
+                *self.unread.entry(suffix).or_default() += n;
+            }
             if walk.images() == 0 {
                 let there = count(walk.others(), "other file");
                 let folder = shown(walk.root());

@@ -4,6 +4,7 @@
 //! Left out: hidden entries, symbolic links that lead back into the way one came, and things that
 //! are no files. Counted as "others": files whose suffix is no image format's.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -29,7 +30,14 @@ pub struct Walk {
     stack: Vec<Level>,
     images: u64,
     others: u64,
+    unread: BTreeMap<&'static str, u64>,
 }
+
+/// Suffixes of pictures that are not read, or not by every build.
+const UNREAD: [&str; 17] = [
+    "heic", "heif", "hif", "avif", "jxl", "jp2", "psd", "cr2", "cr3", "nef", "arw", "dng", "raf",
+    "orf", "rw2", "pef", "svg",
+];
 
 /// One open folder: where it is, where it really is, and what is left of it.
 #[derive(Debug)]
@@ -55,7 +63,14 @@ enum Kind {
 impl Walk {
     /// Will walk `root`, which is a folder.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, started: false, stack: Vec::new(), images: 0, others: 0 }
+        Self {
+            root,
+            started: false,
+            stack: Vec::new(),
+            images: 0,
+            others: 0,
+            unread: BTreeMap::new(),
+        }
     }
 
     /// The folder the walk began with.
@@ -66,6 +81,11 @@ impl Walk {
     /// Images and troubles found so far.
     pub fn images(&self) -> u64 {
         self.images
+    }
+
+    /// Of those, pictures of formats that this build does not read, by suffix.
+    pub fn unread(&self) -> &BTreeMap<&'static str, u64> {
+        &self.unread
     }
 
     /// Other files seen so far.
@@ -123,6 +143,11 @@ impl Walk {
             return Some(Kind::Image);
         }
         self.others += 1;
+        let suffix = Path::new(name).extension().and_then(OsStr::to_str);
+        let unread = |s: &str| UNREAD.into_iter().find(|known| known.eq_ignore_ascii_case(s));
+        if let Some(suffix) = suffix.and_then(unread) {
+            *self.unread.entry(suffix).or_default() += 1;
+        }
         None
     }
 

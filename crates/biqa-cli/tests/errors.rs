@@ -53,7 +53,6 @@ fn flags_that_make_no_sense() {
             "score photos --max-file-bytes much",
             "models lite --weights own.safetensors",
             "completions tcsh",
-            "man --out nowhere",
             "nonsense",
         ],
     );

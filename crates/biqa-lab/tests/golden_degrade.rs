@@ -43,7 +43,7 @@ const NOT_BUILT: [(&str, u32); 29] = [
 ];
 
 #[test]
-fn every_degrade_case_is_within_its_tolerance() {
+fn golden_every_degrade_case_is_within_its_tolerance() {
     let summary = golden::run(&["degrade-"], &NOT_BUILT, |case| {
         let found = match case.model.as_str() {
             "degrade" => degrade_case(case)?,

@@ -12,7 +12,7 @@ use biqa_lab::stats::{
 };
 
 #[test]
-fn every_stats_case_is_within_its_tolerance() {
+fn golden_every_stats_case_is_within_its_tolerance() {
     let summary = golden::run(&["stats-", "glintiqa-split-"], &[], |case| {
         let found = match case.model.as_str() {
             "ranks" => ranks_case(case)?,

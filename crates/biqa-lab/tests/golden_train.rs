@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const NOT_BUILT: [(&str, u32); 0] = [];
 
 #[test]
-fn every_training_case_is_within_its_tolerance() {
+fn golden_every_training_case_is_within_its_tolerance() {
     let summary = golden::run(&["train-"], &NOT_BUILT, |case| {
         let found = match (case.model.as_str(), case.kind.as_str()) {
             ("lr_schedule", _) => schedule(case)?,

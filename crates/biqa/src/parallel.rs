@@ -65,7 +65,11 @@ struct Leaving<'a, I: Iterator, O>(&'a Queue<I, O>);
 
 impl<I: Iterator, O> Drop for Leaving<'_, I, O> {
     fn drop(&mut self) {
-        self.0.lock().running -= 1;
+        let mut state = self.0.lock();
+        state.running -= 1;
+        // A lost result would keep the others waiting for room for ever.
+        state.stop |= std::thread::panicking();
+        drop(state);
         self.0.changed.notify_all();
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -17,7 +17,7 @@ use crate::image::{self, ErrorKind, LoadError, LoadOptions, Picture, Rgb8};
 use crate::models::{self, Network};
 use crate::parallel;
 use crate::record::{Record, SCHEMA};
-use crate::view::ViewError;
+use crate::view::{Cut, ViewError};
 use crate::weights::{self, Arrays, ModelCard, WeightsError};
 
 /// The default model, inside the binary.
@@ -57,6 +57,19 @@ pub struct Score {
     pub raw: f64,
     /// What to know about it, in short words.
     pub notes: Vec<String>,
+}
+
+/// A loaded picture and, if it is large, the right to be in memory.
+struct Loaded<'a> {
+    picture: Picture,
+    turn: Option<MutexGuard<'a, ()>>,
+}
+
+/// What a row says of a picture that is gone.
+struct Seen {
+    width: u32,
+    height: u32,
+    notes: Vec<String>,
 }
 
 impl Scorer {
@@ -120,8 +133,11 @@ impl Scorer {
 
     /// Scores a picture that is in memory.
     pub fn score(&self, picture: &Rgb8) -> Result<Score, ViewError> {
+        Ok(self.score_cut(self.model.card.view.apply(picture)?))
+    }
+
+    fn score_cut(&self, cut: Cut) -> Score {
         let card = &self.model.card;
-        let cut = card.view.apply(picture)?;
         let mut sum = 0.0;
         for look in &cut.looks {
             let sizes = look.iter().map(|picture| {
@@ -137,7 +153,7 @@ impl Scorer {
         if clamped {
             notes.push("beyond the scale: clamped".to_owned());
         }
-        Ok(Score { score, raw, notes })
+        Score { score, raw, notes }
     }
 
     /// Scores a file. Never fails: whatever goes wrong is the row's `error`.
@@ -146,12 +162,12 @@ impl Scorer {
         let mut record = self.empty_record(path, options);
         record.bytes = std::fs::metadata(path).ok().map(|meta| meta.len());
         match catch_unwind(AssertUnwindSafe(|| self.try_score(path, options))) {
-            Ok(Ok((picture, score))) => {
-                record.width = Some(picture.rgb.width());
-                record.height = Some(picture.rgb.height());
+            Ok(Ok((seen, score))) => {
+                record.width = Some(seen.width);
+                record.height = Some(seen.height);
                 record.score = Some(score.score);
                 record.raw = Some(score.raw);
-                record.notes.extend(picture.notes());
+                record.notes.extend(seen.notes);
                 record.notes.extend(score.notes);
             }
             Ok(Err(Failure { kind, message })) => {
@@ -168,12 +184,18 @@ impl Scorer {
         record
     }
 
-    fn try_score(&self, path: &Path, options: &LoadOptions) -> Result<(Picture, Score), Failure> {
-        let picture = self.load(path, options)?;
-        let score = self.score(&picture.rgb).map_err(|e| Failure {
+    fn try_score(&self, path: &Path, options: &LoadOptions) -> Result<(Seen, Score), Failure> {
+        let Loaded { picture, turn } = self.load(path, options)?;
+        let cut = self.model.card.view.apply(&picture.rgb).map_err(|e| Failure {
             kind: "View".to_owned(),
             message: format!("cannot score {:?}: {e}", path.display().to_string()),
         })?;
+        let (width, height) = (picture.rgb.width(), picture.rgb.height());
+        let seen = Seen { width, height, notes: picture.notes() };
+        // The network needs the small pictures only: the next large one may come.
+        drop(picture);
+        drop(turn);
+        let score = self.score_cut(cut);
         if !score.raw.is_finite() {
             return Err(Failure {
                 kind: "NotFinite".to_owned(),
@@ -184,20 +206,19 @@ impl Scorer {
                 ),
             });
         }
-        Ok((picture, score))
+        Ok((seen, score))
     }
 
     /// Loads a picture; one too large to be loaded beside others waits for its turn.
-    fn load(&self, path: &Path, options: &LoadOptions) -> Result<Picture, LoadError> {
+    fn load(&self, path: &Path, options: &LoadOptions) -> Result<Loaded<'_>, LoadError> {
         let mut small = options.clone();
         small.limits.max_alloc_bytes = small.limits.max_alloc_bytes.min(SMALL_PICTURE_BYTES);
         match image::load(path, &small) {
             Err(e) if e.kind() == ErrorKind::TooMuchMemory => {
-                let _turn =
-                    self.model.large_pictures.lock().unwrap_or_else(PoisonError::into_inner);
-                image::load(path, options)
+                let turn = self.model.large_pictures.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(Loaded { picture: image::load(path, options)?, turn: Some(turn) })
             }
-            result => result,
+            result => result.map(|picture| Loaded { picture, turn: None }),
         }
     }
 

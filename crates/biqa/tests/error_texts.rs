@@ -242,6 +242,25 @@ fn weights() {
     assert_snapshot!(text);
 }
 
+#[test]
+fn a_header_whose_length_looks_like_a_pickle_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let bytes = with_card(|_| ());
+    let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    for second in [2, 5] {
+        // Spaces behind the header's JSON are allowed and give it the wanted length.
+        let wanted = (length / 65536 + 1) * 65536 + second * 256 + 0x80;
+        let mut padded = (wanted as u64).to_le_bytes().to_vec();
+        padded.extend(&bytes[8..8 + length]);
+        padded.resize(8 + wanted, b' ');
+        padded.extend(&bytes[8 + length..]);
+        assert_eq!(padded[..2], [0x80, second as u8]);
+        let path = folder.path().join("own.safetensors");
+        std::fs::write(&path, padded).expect("written");
+        Scorer::open(&path).expect("a model");
+    }
+}
+
 /// Digests change with every release of the weights; the sentences around them don't.
 fn without_digests(text: &str) -> String {
     let is_digest = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());

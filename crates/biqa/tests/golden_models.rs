@@ -58,7 +58,7 @@ const PREFIXES: [&str; 11] = [
 ];
 
 #[test]
-fn every_network_case_is_within_its_tolerance() {
+fn golden_every_network_case_is_within_its_tolerance() {
     let mut waiting = NOT_BUILT.to_vec();
     waiting.extend([("qpt_pretrain", 4), ("python_shuffle", 2)]);
     let summary = golden::run(&PREFIXES, &waiting, |case| match case.model.as_str() {

@@ -8,7 +8,7 @@ use biqa::resize::{Filter, center_crop, resize, short_side};
 const NOT_BUILT: [(&str, u32); 0] = [];
 
 #[test]
-fn every_resize_case_is_equal_in_all_levels() {
+fn golden_every_resize_case_is_equal_in_all_levels() {
     let summary = golden::run(&["resize-"], &NOT_BUILT, |case| match case.model.as_str() {
         "resize" => resize_case(case),
         "center_crop" => center_crop_case(case),

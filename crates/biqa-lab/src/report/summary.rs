@@ -73,7 +73,7 @@ pub fn section(all: &[Findings], names: &[String], group: &Together, number: usi
     let subset = group.runs.iter().any(|&i| all[i].run.results.dataset.subset);
     if subset {
         section.warn(format!(
-            "Images of {} are missing here: a subset is never compared with published figures.",
+            "A part of {} only (the notes say why): a subset is never compared with published figures.",
             first.dataset.name
         ));
     }

@@ -216,6 +216,15 @@ fn parts(manifest: &Manifest, seed: u64) -> Result<(Vec<Photo>, Vec<Photo>), Tra
     }
     let (train, val) = (manifest.part(Split::Train), manifest.part(Split::Val));
     if !train.is_empty() && !val.is_empty() {
+        let unsaid = manifest.rows.iter().filter(|row| row.split.is_none());
+        if let Some(first) = unsaid.clone().next() {
+            return Err(TrainError::Data(format!(
+                "{} photos have no split although others have train and val, first: {}; give each \
+                 one train, val or test, or leave the column empty",
+                unsaid.count(),
+                first.path
+            )));
+        }
         return Ok((train.into_iter().map(photo).collect(), val.into_iter().map(photo).collect()));
     }
     let (train, val) = choose(manifest, seed)?;

@@ -17,6 +17,10 @@ use crate::nn::layers::{Linear, buffer};
 use crate::nn::mobilenet::{LAST, MobileNetV2};
 use crate::nn::pool::mean_std;
 
+/// A card may ask for no more: memory is taken before a tensor is looked at.
+const MOST_SIZES: usize = 8;
+const MOST_HIDDEN: usize = 4096;
+
 /// Channels behind `features.i` of MobileNetV2 at width 1 (Table 2 of its paper).
 const CHANNELS: [usize; LAST + 1] =
     [32, 16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 160, 160, 160, 320, 1280];
@@ -45,8 +49,11 @@ impl LiteConfig {
         if self.taps.is_empty() || !rising || self.taps.last().is_some_and(|&t| t > LAST) {
             return Err(format!("taps must rise within 0..={LAST}, found {:?}", self.taps));
         }
-        if self.sizes == 0 || self.hidden == 0 {
-            return Err("sizes and hidden must be at least 1".to_owned());
+        if !(1..=MOST_SIZES).contains(&self.sizes) || !(1..=MOST_HIDDEN).contains(&self.hidden) {
+            return Err(format!(
+                "sizes must be 1 to {MOST_SIZES} and hidden 1 to {MOST_HIDDEN}, found {} and {}",
+                self.sizes, self.hidden
+            ));
         }
         Ok(())
     }

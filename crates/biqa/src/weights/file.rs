@@ -31,7 +31,9 @@ pub enum Precision {
 pub fn read(path: &Path) -> Result<(Arrays, Option<ModelCard>), WeightsError> {
     let bytes = read_bytes(path)?;
     let is_zip = bytes.starts_with(b"PK\x03\x04");
-    let is_pickle = bytes.first() == Some(&0x80);
+    // A safetensors file begins with the length of its JSON header, which may look like a pickle's
+    // first two bytes; but then its ninth is the JSON's brace.
+    let is_pickle = matches!(bytes[..], [0x80, 2..=5, ..]) && bytes.get(8) != Some(&b'{');
     if is_zip || is_pickle {
         return Ok((read_pth(path)?, None));
     }
@@ -99,7 +101,10 @@ pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
         let shape: Vec<usize> = tensor.shape().to_vec();
         let array = Array::new(shape, data)
             .ok_or_else(|| format(format!("{key}: its bytes don't fill its shape")))?;
-        arrays.insert(strip_prefix(key).to_owned(), array);
+        let name = strip_prefix(key);
+        if arrays.insert(name.to_owned(), array).is_some() {
+            return Err(format(format!("{name} is in it twice, with and without a prefix")));
+        }
     }
     Ok(arrays)
 }

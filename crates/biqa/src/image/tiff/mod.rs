@@ -14,6 +14,8 @@ use codec::{Compression, decompress, undo_predictor};
 use directory::{Blob, Directory};
 
 const FORMAT: &str = "TIFF";
+/// By how much a JPEG tile may be larger than its place: writers round up to JPEG's blocks.
+const PADDING: usize = 16;
 
 mod tag {
     pub(super) const WIDTH: u16 = 256;
@@ -381,7 +383,11 @@ impl Chunk<'_> {
         let (width, height) = stream.size();
         let needed = (page.chunk.0.min(page.width - self.x), self.rows.min(page.height - self.y));
         let channels = page.chunk_channels();
-        if stream.components() != channels || width < needed.0 || height < needed.1 {
+        // One larger than its place would cost its whole size for every tile that points at it.
+        let too_large =
+            width > page.chunk.0 + PADDING || height > page.chunk.1.saturating_add(PADDING);
+        let too_small = width < needed.0 || height < needed.1;
+        if stream.components() != channels || too_small || too_large {
             let what = format_args!(
                 "a {width} x {height} JPEG strip or tile of {} components",
                 stream.components()
