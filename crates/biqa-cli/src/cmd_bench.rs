@@ -16,7 +16,7 @@ use crate::cmd_score::open_scorer;
 use crate::exit::Exit;
 use crate::inputs::Inputs;
 use crate::walk::Item;
-use crate::words::{count, say, short, shown};
+use crate::words::{count, out, say, short, shown};
 
 /// Decoded pictures that are held for the network alone.
 const HELD_BYTES: usize = 256 << 20;
@@ -44,12 +44,12 @@ fn score(args: &crate::args::BenchScoreArgs) -> anyhow::Result<Exit> {
         seconds[2].push(timed(|| whole(&scorer, &paths, &options)));
     }
     let rates = seconds.map(|round| paths.len() as f64 / median(round));
-    println!("part                 images/s");
+    out!("part                 images/s");
     for (part, rate) in ["decoding alone", "network alone", "both, as in score"].iter().zip(rates) {
-        println!("{part:<18} {rate:>10.1}");
+        out!("{part:<18} {rate:>10.1}");
     }
     let slower = rates[0].min(rates[1]);
-    println!("both, of the slower {:>7.1} %", 100.0 * rates[2] / slower);
+    out!("both, of the slower {:>7.1} %", 100.0 * rates[2] / slower);
     Ok(Exit::Fine)
 }
 

@@ -15,7 +15,7 @@ use crate::args::{
 };
 use crate::exit::Exit;
 use crate::walk::{Item, Walk};
-use crate::words::{count, say, shown};
+use crate::words::{count, out, say, shown};
 
 /// Pictures between two words about progress.
 const SAID_EVERY: usize = 1000;
@@ -36,7 +36,7 @@ fn check(args: &DataCheckArgs) -> anyhow::Result<Exit> {
     };
     let options = Options { unlabelled: true, ..args.load.options() };
     let manifest = open(&name, &args.root, &options)?;
-    print(&manifest);
+    print(&manifest)?;
     Ok(Exit::Fine)
 }
 
@@ -65,31 +65,34 @@ fn recognised(root: &Path) -> anyhow::Result<String> {
 }
 
 /// What a set is, line by line.
-fn print(manifest: &Manifest) {
+fn print(manifest: &Manifest) -> anyhow::Result<()> {
     let head = manifest.head();
     let [lo, hi] = head.range_nominal;
     let direction = serde_json::to_value(head.direction).unwrap_or_default();
-    println!("dataset    {}{}", head.dataset, if head.subset { " (a subset)" } else { "" });
-    println!("root       {}", shown(&manifest.root));
-    println!("images     {}", head.images);
-    println!("contents   {}", head.contents);
+    out!("dataset    {}{}", head.dataset, if head.subset { " (a subset)" } else { "" });
+    out!("root       {}", shown(&manifest.root));
+    out!("images     {}", head.images);
+    out!("contents   {}", head.contents);
     let scores: Vec<f64> =
         manifest.rows.iter().map(|row| row.score).filter(|s| !s.is_nan()).collect();
     if scores.is_empty() {
-        println!("scores     none");
+        out!("scores     none");
     } else {
         let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
         let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mean = scores.iter().sum::<f64>() / scores.len() as f64;
         let word = direction.as_str().unwrap_or_default();
-        println!("scores     {word}, scale {lo} to {hi}; here {least} to {most}, mean {mean:.6}");
+        out!("scores     {word}, scale {lo} to {hi}; here {least} to {most}, mean {mean:.6}");
     }
     let parts = [Split::Train, Split::Val, Split::Test].map(|part| manifest.part(part).len());
     if parts.iter().any(|&n| n > 0) {
-        println!("parts      train {}, val {}, test {}", parts[0], parts[1], parts[2]);
+        out!("parts      train {}, val {}, test {}", parts[0], parts[1], parts[2]);
     }
-    println!("digest     {}", head.digest);
-    head.notes.iter().for_each(|note| println!("note       {note}"));
+    out!("digest     {}", head.digest);
+    for note in &head.notes {
+        out!("note       {note}");
+    }
+    Ok(())
 }
 
 fn manifest(args: &DataManifestArgs) -> anyhow::Result<Exit> {

@@ -16,7 +16,7 @@ use biqa_lab::splits;
 
 use crate::args::{EvaluateArgs, MeasureArgs};
 use crate::exit::Exit;
-use crate::words::say;
+use crate::words::{out, say};
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
     let manifest = open(&args.dataset.name, &args.dataset.root, &args.load.options())?;
@@ -41,7 +41,7 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
             };
             if let Some(count) = args.ladders {
                 let sanity = measure(&scorer, &manifest, &chosen.rows, count, args.run.threads);
-                print_ladders(&sanity.map_err(anyhow::Error::msg)?);
+                print_ladders(&sanity.map_err(anyhow::Error::msg)?)?;
                 return Ok(Exit::Fine);
             }
             if let Some(warning) = seen_in_training(scorer.card(), &manifest, chosen.part) {
@@ -60,7 +60,6 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
         }
         _ => bail!("give one of --model, --weights and --scores, not several"),
     };
-    print(args, &evaluation);
     if let (Some(weights), Some(path)) = (&args.weights, &args.card) {
         stamp(args, &evaluation, weights, path)?;
     }
@@ -70,6 +69,8 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
             say(&format!("written; look at it with: biqa report {}", folder.display()));
         }
     }
+    // Last: whoever reads our output may go away, and the files are there.
+    print(args, &evaluation)?;
     Ok(Exit::Fine)
 }
 
@@ -144,26 +145,30 @@ fn interval(figure: Figure) -> anyhow::Result<Interval> {
     }
 }
 
-fn print(args: &EvaluateArgs, e: &Evaluation) {
+fn print(args: &EvaluateArgs, e: &Evaluation) -> anyhow::Result<()> {
     let results::Results { protocol, repeats, .. } = &e.results;
     let (repeat, part) = (&repeats[0], word(protocol.part));
     let figures = &repeat.figures;
-    println!(
+    out!(
         "{} {part}: {} photos, {} contents (split: {})",
-        args.dataset.name, repeat.images, repeat.groups, protocol.split
+        args.dataset.name,
+        repeat.images,
+        repeat.groups,
+        protocol.split
     );
-    println!("SRCC            {}", words(figures.srcc));
-    println!("KRCC            {}", number(figures.krcc));
-    println!("PLCC            {}", words(figures.plcc));
+    out!("SRCC            {}", words(figures.srcc));
+    out!("KRCC            {}", number(figures.krcc));
+    out!("PLCC            {}", words(figures.plcc));
     for (parameters, fit) in [(4, &figures.logistic4), (5, &figures.logistic5)] {
         if let Some(fit) = fit {
-            println!("PLCC (fitted)   {} ({parameters} parameters)", number(fit.plcc));
-            println!("RMSE (fitted)   {:.4} of the labels", fit.rmse);
+            out!("PLCC (fitted)   {} ({parameters} parameters)", number(fit.plcc));
+            out!("RMSE (fitted)   {:.4} of the labels", fit.rmse);
         }
     }
     for warning in warnings(figures) {
         say(&format!("warning: {warning}"));
     }
+    Ok(())
 }
 
 /// Four digits, or why there are none.
@@ -186,24 +191,25 @@ fn words(figure: Figure) -> String {
     format!("{value:.4}  {:.0} % interval {:.4} to {:.4}, {how}", 100.0 * i.level, i.low, i.high)
 }
 
-fn print_ladders(s: &Sanity) {
-    println!(
+fn print_ladders(s: &Sanity) -> anyhow::Result<()> {
+    out!(
         "share of {} photos whose score falls at each step, and median score at level 1..5",
         s.photos
     );
     for l in &s.ladders {
         let falls: Vec<String> = l.falls.iter().map(|f| format!("{:4.0}", 100.0 * f)).collect();
         let medians: Vec<String> = l.medians.iter().map(|m| format!("{m:5.1}")).collect();
-        println!("{:14} {} %   {}", l.op, falls.join(" "), medians.join(" "));
+        out!("{:14} {} %   {}", l.op, falls.join(" "), medians.join(" "));
     }
-    println!("(the blur's level 1 is the identity: its first step is left out below)");
-    println!(
+    out!("(the blur's level 1 is the identity: its first step is left out below)");
+    out!(
         "all steps {:.1} %, between levels {:.1} %",
         100.0 * s.falling(),
         100.0 * s.falling_between_levels()
     );
-    println!("median change at half size {:.2} points, at double size {:.2}", s.half, s.double);
+    out!("median change at half size {:.2} points, at double size {:.2}", s.half, s.double);
     for (what, score) in &s.others {
-        println!("{what:22} {score:5.1}");
+        out!("{what:22} {score:5.1}");
     }
+    Ok(())
 }

@@ -19,7 +19,7 @@ use biqa_lab::train::job::{init, read_recipe, with_content};
 use crate::args::ProtocolArgs;
 use crate::cmd_evaluate::{measures, number};
 use crate::exit::Exit;
-use crate::words::say;
+use crate::words::{out, say};
 
 /// The first of [`FIGURES`], as the table names them.
 const NAMES: [&str; 5] = ["SRCC", "PLCC", "PLCC (fitted)", "KRCC", "RMSE (fitted)"];
@@ -32,11 +32,11 @@ pub fn run(args: &ProtocolArgs) -> anyhow::Result<Exit> {
     let groups = run_protocol(&settings, &talk).context("the protocol run stopped")?;
     for (i, group) in groups.iter().enumerate() {
         if i > 0 {
-            println!();
+            out!("");
         }
         print(group, &settings)?;
     }
-    print_published(&groups);
+    print_published(&groups)?;
     let folders: Vec<String> =
         groups.iter().map(|g| args.out.join(&g.folder).display().to_string()).collect();
     talk.note("", &format!("look at it with: biqa report {}", folders.join(" ")));
@@ -102,10 +102,10 @@ fn print(group: &Group, settings: &Settings) -> anyhow::Result<()> {
         format!(", trained on {:.0} % of the {}", 100.0 * f, of_what(settings))
     });
     let (subject, set) = (&results.subject.name, &results.dataset.key);
-    println!("{}: {subject} on {set}{source}{share}", group.folder);
+    out!("{}: {subject} on {set}{source}{share}", group.folder);
     let photos = |of: fn(&Repeat) -> usize| counts(repeats.iter().map(of));
     let val = photos(|r| r.trained.unwrap_or_default()[1]);
-    println!(
+    out!(
         "  {} of {}: {} photos to train on, {}; {} photos of {} contents to test on",
         if repeats.len() == 1 {
             "1 repeat".to_owned()
@@ -124,9 +124,12 @@ fn print(group: &Group, settings: &Settings) -> anyhow::Result<()> {
     let by = settings.summary;
     let [first, second] =
         if by == SummaryBy::Mean { ["mean", "median"] } else { ["median", "mean"] };
-    println!(
+    out!(
         "  {:22} {first:>8} {second:>8} {:>8} {:>17} {:>17}",
-        "", "std", "quartiles", "min to max"
+        "",
+        "std",
+        "quartiles",
+        "min to max"
     );
     for ((_, figure), name) in FIGURES.into_iter().zip(NAMES) {
         row(name, by, group.values(figure))?;
@@ -137,11 +140,11 @@ fn print(group: &Group, settings: &Settings) -> anyhow::Result<()> {
     for ((_, figure), name) in FIGURES.into_iter().zip(&NAMES[..2]) {
         if let Some(values) = group.values(figure) {
             let values: Vec<String> = values.iter().map(|v| format!("{v:.4}")).collect();
-            println!("  {name} of every repeat: {}", values.join(" "));
+            out!("  {name} of every repeat: {}", values.join(" "));
         }
     }
     for note in &results.notes {
-        println!("  note: {note}");
+        out!("  note: {note}");
     }
     Ok(())
 }
@@ -163,21 +166,25 @@ fn of_what(settings: &Settings) -> &'static str {
 
 fn row(name: &str, by: SummaryBy, values: Option<Vec<f64>>) -> anyhow::Result<()> {
     let Some(values) = values else {
-        println!("  {name:22} undefined in a repeat: its predictions or labels are all equal");
+        out!("  {name:22} undefined in a repeat: its predictions or labels are all equal");
         return Ok(());
     };
     let s = summary(&values)?;
     let [first, second] =
         if by == SummaryBy::Mean { [s.mean, s.median] } else { [s.median, s.mean] };
-    println!(
+    out!(
         "  {name:22} {first:8.4} {second:8.4} {:8.4} {:8.4} {:8.4} {:8.4} {:8.4}",
-        s.std, s.quartiles[0], s.quartiles[1], s.min, s.max
+        s.std,
+        s.quartiles[0],
+        s.quartiles[1],
+        s.min,
+        s.max
     );
     Ok(())
 }
 
 /// The published figures of the same set, each with its own protocol and source.
-fn print_published(groups: &[Group]) {
+fn print_published(groups: &[Group]) -> anyhow::Result<()> {
     let mut rows: Vec<&Published> = Vec::new();
     for found in groups.iter().flat_map(Group::published) {
         if !rows.contains(&found) {
@@ -186,15 +193,15 @@ fn print_published(groups: &[Group]) {
     }
     let set = &groups[0].results.dataset;
     if set.subset {
-        println!("\na part of {}: nothing published is comparable", set.key);
+        out!("\na part of {}: nothing published is comparable", set.key);
     }
     if rows.is_empty() {
-        return;
+        return Ok(());
     }
-    println!("\npublished for {}, under the protocols named:", set.key);
-    println!("  {:22} {:>9} {:>9}  protocol; source", "", "SRCC", "PLCC");
+    out!("\npublished for {}, under the protocols named:", set.key);
+    out!("  {:22} {:>9} {:>9}  protocol; source", "", "SRCC", "PLCC");
     for row in rows.iter().take(ROWS) {
-        println!(
+        out!(
             "  {:22} {:>9} {:>9}  {}; {}",
             row.method,
             number(row.srcc),
@@ -204,8 +211,9 @@ fn print_published(groups: &[Group]) {
         );
     }
     if rows.len() > ROWS {
-        println!("  and {} more in protocol.json", rows.len() - ROWS);
+        out!("  and {} more in protocol.json", rows.len() - ROWS);
     }
+    Ok(())
 }
 
 /// Progress as lines on stderr, of every job one every few seconds.

@@ -4,6 +4,15 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+/// `println!` that returns its failure: a closed or full standard output is an error, no panic.
+macro_rules! out {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout().lock(), $($words)*)?;
+    }};
+}
+pub(crate) use out;
+
 /// Says one line on stderr. A closed stderr is nobody's failure, so it is not looked at.
 pub fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");

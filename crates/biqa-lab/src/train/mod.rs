@@ -120,7 +120,13 @@ pub enum TrainError {
         /// Digest of this run.
         expected: String,
     },
-    /// The run folder is in use.
+    /// Another run works in the folder.
+    #[error("{path} is in use by another training; wait for it, or choose another --out")]
+    Busy {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The run folder has a run.
     #[error("{path} already holds a run; go on with --resume, or choose another --out")]
     Exists {
         /// The run folder.

@@ -2,7 +2,7 @@
 
 mod looks;
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -116,6 +116,8 @@ struct Run<'a> {
     items: String,
     restored: Option<Checkpoint>,
     digest: String,
+    /// Nobody else may work in the folder while it is open.
+    _lock: File,
 }
 
 /// Where a run is.
@@ -161,8 +163,10 @@ impl<'a> Run<'a> {
             write_atomic(&out.join("recipe.toml"), options.recipe_text.as_bytes())?;
             write_atomic(&marker, digest.as_bytes())?;
         }
+        let lock = claim(out)?;
         let mut run = Self {
             options,
+            _lock: lock,
             grads: Device::flex().autodiff(),
             plain,
             items: items_digest(options, &net),
@@ -499,6 +503,17 @@ fn check_data(options: &Options) -> Result<(), TrainError> {
         }
     }
     Ok(())
+}
+
+/// Two runs in one folder would clear away each other's checkpoints.
+fn claim(out: &Path) -> Result<File, TrainError> {
+    let path = out.join("lock");
+    let file = File::create(&path).map_err(|e| io(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TrainError::Busy { path: out.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(io(&path, e)),
+    }
 }
 
 /// What makes two runs the same run.
