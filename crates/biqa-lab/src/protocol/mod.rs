@@ -2,8 +2,8 @@
 //!
 //! A run is a plan of [`Job`]s, each a training in a folder of its own and then its evaluation,
 //! written whole or not at all: a run that was killed goes on where it stood and ends with the same
-//! figures. Order of the files: [`settings`] what is asked for, [`plan`] the jobs that follow,
-//! [`job`] one of them, [`pool`] several at once, [`groups`] what they found together.
+//! figures. Order of the files: `settings` what is asked for, `plan` the jobs that follow,
+//! `job` one of them, `pool` several at once, `groups` what they found together.
 //!
 //! Called by `biqa protocol`.
 
