@@ -35,21 +35,51 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "\
+macro_rules! exit_codes {
+    () => {
+        "\
 Exit codes:
   0    everything was done
   1    some images have no score; their rows say why
   2    usage or environment error, nothing was done
   3    an image scored below --fail-under
-  130  stopped by Ctrl-C";
+  130  stopped by Ctrl-C"
+    };
+}
+const EXIT_CODES: &str = exit_codes!();
 
 // By hand, because clap writes the choice between flags on one line, however long it gets.
 const TRAIN_USAGE: &str = "\
 biqa train [OPTIONS] <RECIPE> --dataset <NAME> --root <DIR>
        biqa train [OPTIONS] [RECIPE] --data <CSV>";
+const SCORE_EXAMPLES: &str = concat!(
+    "\
+Examples:
+  a table on the terminal:
+      biqa score photos
+  the twenty worst of a folder:
+      biqa score photos --sort worst --top 20
+  a file that a stopped run goes on with:
+      biqa score photos -o scores.csv --resume
+  a gate in a script:
+      biqa score new/*.jpg --fail-under 40 --quiet
+
+",
+    exit_codes!()
+);
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  one's own labels, a CSV with path and score:
+      biqa train --data labels.csv --out mine
+      biqa score --weights mine/best.safetensors photos
+  the default model once more:
+      biqa train recipes/lite.toml --dataset biq2021 --root BIQ2021 \\
+          --init mobilenet_v2.safetensors --out run
+  go on after a stop:
+      biqa train ... --out run --resume";
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    #[command(after_help = EXIT_CODES)]
     Score(Box<ScoreArgs>),
     /// List the models, or print one model's card
     Models(ModelsArgs),
@@ -75,11 +105,13 @@ pub enum Command {
 /// -o a file. An image that cannot be read gets a row that says why, and the run goes on. A summary
 /// follows on standard error.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES, after_long_help = SCORE_EXAMPLES)]
 pub struct ScoreArgs {
     /// Files, folders, globs, @LIST, or - for paths from standard input
     ///
     /// A folder means all images in it, recursively, in the byte order of their paths: files whose
-    /// suffix is that of an image format. Hidden ones and symbolic links in a circle are left out.
+    /// suffix is that of an image format. Hidden ones are left out; folders elsewhere that are linked
+    /// are walked once.
     ///
     /// A file that is named here or in a list is always read, whatever its suffix.
     ///
@@ -102,8 +134,8 @@ pub struct ScoreArgs {
 
     /// Go on where a stopped run with the same -o ended
     ///
-    /// A row is taken over when path, file size and model are the same and it has a score. Failed
-    /// images are tried again. A finished OUT is continued too: only new and failed images are
+    /// A row is taken over when path, file size, model and loader are the same and it has a score.
+    /// Failed images are tried again. A finished OUT is continued too: only new and failed images are
     /// scored.
     #[arg(long, requires = "output", help_heading = "Output")]
     pub resume: bool,
@@ -115,7 +147,8 @@ pub struct ScoreArgs {
     /// Show only the N best images (with --sort worst: the N worst)
     ///
     /// Failed images are left out and said on standard error.
-    #[arg(long, value_name = "N", value_parser = parse_top, help_heading = "Choice of rows")]
+    #[arg(long, value_name = "N", value_parser = parse_top, allow_negative_numbers = true)]
+    #[arg(help_heading = "Choice of rows")]
     pub top: Option<usize>,
 
     /// Show only images that score below X
@@ -224,7 +257,7 @@ pub struct ModelsArgs {
 /// is better; 50 labels are enough to fine-tune `lite`, with the recipe inside this binary.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("source").required(true).args(["dataset", "data"]))]
-#[command(override_usage = TRAIN_USAGE)]
+#[command(override_usage = TRAIN_USAGE, after_help = TRAIN_EXAMPLES)]
 pub struct TrainArgs {
     /// Recipe: a TOML file with every number of the training
     ///

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use biqa::record::Record;
 use biqa::scorer::Scorer;
-use biqa::weights::{Interval, Metrics, ModelCard, Precision, read, write_safetensors};
+use biqa::weights::{Interval, Metrics, ModelCard, Precision, read, to_safetensors};
 use biqa_lab::datasets::{Content, Manifest, open};
 use biqa_lab::evaluate::{
     Chosen, Evaluation, Measures, Scope, choose, compare, predict, read_scores, subject_of_scores,
@@ -13,9 +14,11 @@ use biqa_lab::evaluate::{
 use biqa_lab::results::{self, Figure, Method, Part, Subject, SubjectKind};
 use biqa_lab::sanity::{Sanity, measure};
 use biqa_lab::splits;
+use biqa_lab::train::checkpoint::write_atomic;
 
 use crate::args::{EvaluateArgs, MeasureArgs};
 use crate::exit::Exit;
+use crate::progress::Progress;
 use crate::words::{out, say};
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
@@ -29,7 +32,9 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
     }
     let evaluation = match (&args.model, &args.weights, &args.scores) {
         (None, None, Some(file)) => {
-            let found = read_scores(file, args.repeat, &manifest, &chosen.rows)?;
+            let (found, notes) = read_scores(file, args.repeat, &manifest, &chosen.rows)?;
+            notes.iter().filter(|_| !args.run.quiet).for_each(|note| say(note));
+            chosen.notes.extend(notes);
             let subject = subject_of_scores(file)?;
             measured(args, &manifest, chosen, subject, None, &found)?
         }
@@ -48,7 +53,11 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
                 say(&format!("warning: {warning}"));
                 chosen.notes.push(warning);
             }
-            let found = predict(&scorer, &manifest, &chosen.rows, args.run.threads, &mut |_| ())?;
+            let progress = Progress::of(args.run.wants_progress(), chosen.rows.len());
+            let seen = &mut |_: &Record| progress.scored();
+            let found = predict(&scorer, &manifest, &chosen.rows, args.run.threads, seen);
+            progress.end();
+            let found = found?;
             let card = scorer.card();
             let subject = Subject {
                 kind: SubjectKind::Model,
@@ -135,7 +144,9 @@ fn stamp(args: &EvaluateArgs, e: &Evaluation, weights: &Path, path: &Path) -> an
     card.metrics.retain(|m| m.on != on);
     let (srcc, plcc) = (interval(repeat.figures.srcc)?, interval(repeat.figures.plcc)?);
     card.metrics.push(Metrics { on, srcc, plcc });
-    Ok(write_safetensors(path, &arrays, Some(&card), Precision::F16)?)
+    // As precise as the file was, or the digest of the weights would no longer be theirs.
+    let precision = Precision::least_for(&arrays);
+    Ok(write_atomic(path, &to_safetensors(&arrays, Some(&card), precision))?)
 }
 
 fn interval(figure: Figure) -> anyhow::Result<Interval> {

@@ -28,7 +28,8 @@ const ROWS: usize = 10;
 
 pub fn run(args: &ProtocolArgs) -> anyhow::Result<Exit> {
     let settings = settings(args)?;
-    let talk = Talk { quiet: args.run.quiet, last: Mutex::default() };
+    let steps = args.run.wants_progress();
+    let talk = Talk { quiet: args.run.quiet, steps, last: Mutex::default() };
     let groups = run_protocol(&settings, &talk).context("the protocol run stopped")?;
     for (i, group) in groups.iter().enumerate() {
         if i > 0 {
@@ -219,6 +220,8 @@ fn print_published(groups: &[Group]) -> anyhow::Result<()> {
 /// Progress as lines on stderr, of every job one every few seconds.
 struct Talk {
     quiet: bool,
+    /// Whether steps are said, not only notes.
+    steps: bool,
     last: Mutex<HashMap<String, Instant>>,
 }
 
@@ -233,7 +236,7 @@ impl Watch for Talk {
         let now = Instant::now();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last.get(job).is_none_or(|last| now.duration_since(*last).as_secs() >= 5);
-        if due {
+        if due && self.steps {
             last.insert(job.to_owned(), now);
             drop(last);
             self.note(job, &format!("step {} of {}: loss {:.4}", step.step, step.steps, step.loss));

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
+use biqa::image::ErrorKind;
 use biqa::record::Record;
 use biqa::scorer::{RunOptions, Scorer, score_all};
 
@@ -39,13 +40,14 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
         bail!("{}", inputs.nothing_found().join("; "));
     };
     let choice = Choice { top: args.top, below: args.below, sort: args.sort };
-    let load = args.load.options();
+    let mut load = args.load.options();
     let (sink, previous) = open_sink(output.as_ref(), choice, &scorer, &load.label())?;
     if let (Some(previous), Some(output)) = (&previous, &output) {
         tell_found(&previous.found, output, &scorer, args.run.quiet);
     }
 
     let stop = stop_flag()?;
+    load.cancel = Some(Arc::clone(&stop));
     let order = Order::default();
     let mut feed = Feed {
         first: Some(first),
@@ -59,12 +61,12 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     };
     let progress = Progress::start(args.run.wants_progress(), &args.paths, args.shard);
     let account = Account { choice, tally: Tally::new(args.fail_under), errors: 0 };
-    let mut rows = Rows { order, sink, account, progress, fresh: 0 };
+    let mut rows = Rows { order, sink, account, progress, fresh: 0, cancelled: false };
     let begin = Instant::now();
     let options = RunOptions { threads: args.run.threads, load };
     score(&scorer, &mut feed, &options, &mut rows)?;
     let time = begin.elapsed();
-    if !feed.at_end {
+    if !feed.at_end || rows.cancelled {
         return Ok(rows.interrupted(output.as_ref()));
     }
 
@@ -171,10 +173,16 @@ fn score(
 ) -> anyhow::Result<()> {
     let mut end = Ok(());
     score_all(scorer, feed, options, &mut |_, row| {
-        end = rows.scored(row);
-        end.is_ok()
+        // Ctrl-C stopped its decoder: neither it nor what stands behind it is said to be done.
+        rows.cancelled = row.error_kind.as_deref() == Some(ErrorKind::Cancelled.as_str());
+        if !rows.cancelled {
+            end = rows.scored(row);
+        }
+        end.is_ok() && !rows.cancelled
     });
-    let end = end.and_then(|()| rows.taken_over());
+    if !rows.cancelled {
+        end = end.and_then(|()| rows.taken_over());
+    }
     rows.progress.end();
     end
 }
@@ -195,6 +203,8 @@ struct Rows {
     progress: Progress,
     /// Rows that were scored in this run.
     fresh: u64,
+    /// Whether Ctrl-C stopped a decoder.
+    cancelled: bool,
 }
 
 impl Rows {

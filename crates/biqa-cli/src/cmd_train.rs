@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use biqa_lab::datasets::Direction;
+use biqa_lab::train::checkpoint::Validation;
 use biqa_lab::train::job::{DataSource, Job, train};
 use biqa_lab::train::{Progress, StepReport};
 
 use crate::args::TrainArgs;
 use crate::exit::Exit;
 use crate::memory;
-use crate::words::say;
+use crate::words::{say, shown};
 
 pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     memory::keep_freed();
@@ -25,12 +26,15 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
         threads: args.run.threads,
         checkpoint_steps: args.checkpoint_steps,
     };
-    let mut talk = Talk { quiet: args.run.quiet, last: None, start: None };
+    let run = &args.run;
+    let steps = run.wants_progress();
+    let mut talk = Talk { quiet: run.quiet, steps, last: None, start: None };
     let made = train(&job, &mut talk).context("training failed")?;
-    let best = made.outcome.history.iter().map(|v| v.srcc).fold(f64::NEG_INFINITY, f64::max);
+    let kept = made.outcome.history.get(made.outcome.kept);
+    let figures = kept.map_or("no epoch was kept".to_owned(), Validation::words);
     talk.note(&format!(
-        "done: best val SRCC {best:.4}; score with: biqa score --weights {} PHOTOS",
-        made.weights.display()
+        "done: {figures}; score with: biqa score --weights {} PHOTOS",
+        shown(&made.weights)
     ));
     Ok(Exit::Fine)
 }
@@ -64,6 +68,8 @@ fn folder_of(csv: &std::path::Path) -> PathBuf {
 /// Progress as lines on stderr, one every few seconds.
 struct Talk {
     quiet: bool,
+    /// Whether steps are said, not only notes.
+    steps: bool,
     last: Option<Instant>,
     start: Option<(Instant, u64)>,
 }
@@ -73,7 +79,7 @@ impl Progress for Talk {
         let now = Instant::now();
         let (start, first) = *self.start.get_or_insert((now, step.step));
         let due = self.last.is_none_or(|last| now.duration_since(last).as_secs() >= 5);
-        if !due && step.step < step.steps {
+        if !self.steps || (!due && step.step < step.steps) {
             return;
         }
         self.last = Some(now);

@@ -34,22 +34,35 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+use std::path::Path;
+
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let exit = match run(Cli::parse()) {
+    let exit = match Cli::try_parse().map_err(no_command).map_or_else(|e| e.exit(), run) {
         Ok(exit) => exit,
         // Whoever read our output has seen enough: `biqa score DIR | head` is no failure.
         Err(error) if exit::is_broken_pipe(&error) => Exit::Fine,
         Err(error) => {
-            words::say(&format!("error: {error:#}"));
+            words::say(&format!("error: {}", words::chain(&error)));
             Exit::Refused
         }
     };
     exit.into()
+}
+
+/// Whoever leaves out the command and names a picture at once is told the command.
+fn no_command(mut error: clap::Error) -> clap::Error {
+    let given = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+    if let Some(path) = given.filter(|given| Path::new(given).exists()) {
+        let tip = format!("to score it: biqa score {path}").into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 fn run(cli: Cli) -> anyhow::Result<Exit> {

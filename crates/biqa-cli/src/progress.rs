@@ -40,6 +40,15 @@ impl Progress {
         Self { bar }
     }
 
+    /// A bar for so many images, where one is wanted.
+    pub fn of(wanted: bool, images: usize) -> Self {
+        if !wanted || !io::stderr().is_terminal() {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::with_draw_target(Some(images as u64), ProgressDrawTarget::stderr());
+        Self { bar: bar.with_style(known_length()) }
+    }
+
     /// One more image was scored.
     pub fn scored(&self) {
         self.bar.inc(1);

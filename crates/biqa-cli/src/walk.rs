@@ -1,10 +1,11 @@
 //! A folder, recursively: its images in the order of their paths' bytes, found as they are asked for.
 //!
 //! One folder's names at a time are in memory (per level), so that ten million files cost nothing.
-//! Left out: hidden entries, symbolic links that lead back into the way one came, and things that
-//! are no files. Counted as "others": files whose suffix is no image format's.
+//! Left out: hidden entries, linked folders that are walked at their own place or were entered by
+//! another link, and things that are no files. Counted as "others": files whose suffix is no image
+//! format's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -26,6 +27,10 @@ pub enum Item {
 #[derive(Debug)]
 pub struct Walk {
     root: PathBuf,
+    /// Where the root really is.
+    real: PathBuf,
+    /// Folders that links have led into: however links lead to each other, each is entered once.
+    linked: HashSet<PathBuf>,
     started: bool,
     stack: Vec<Level>,
     images: u64,
@@ -39,11 +44,10 @@ const UNREAD: [&str; 17] = [
     "orf", "rw2", "pef", "svg",
 ];
 
-/// One open folder: where it is, where it really is, and what is left of it.
+/// One open folder: where it is, and what is left of it.
 #[derive(Debug)]
 struct Level {
     path: PathBuf,
-    real: PathBuf,
     entries: vec::IntoIter<Entry>,
 }
 
@@ -64,7 +68,9 @@ impl Walk {
     /// Will walk `root`, which is a folder.
     pub fn new(root: PathBuf) -> Self {
         Self {
+            real: fs::canonicalize(&root).unwrap_or_else(|_| root.clone()),
             root,
+            linked: HashSet::new(),
             started: false,
             stack: Vec::new(),
             images: 0,
@@ -94,10 +100,10 @@ impl Walk {
     }
 
     /// Opens a folder, or gives back the trouble with it.
-    fn enter(&mut self, path: PathBuf, real: PathBuf) -> Option<Item> {
+    fn enter(&mut self, path: PathBuf) -> Option<Item> {
         match self.list(&path) {
             Ok(entries) => {
-                self.stack.push(Level { path, real, entries: entries.into_iter() });
+                self.stack.push(Level { path, entries: entries.into_iter() });
                 None
             }
             Err(error) => Some(Item::Trouble(path, error)),
@@ -151,24 +157,33 @@ impl Walk {
         None
     }
 
-    /// Goes into a folder or a linked one; a link back into the way one came is left out.
-    fn descend(&mut self, path: PathBuf, name: &OsStr, kind: Kind, parent: &Path) -> Option<Item> {
+    /// Goes into a folder, or into a linked one that is not walked anyway.
+    fn descend(&mut self, path: PathBuf, kind: Kind) -> Option<Item> {
         if kind == Kind::Folder {
-            return self.enter(path, parent.join(name));
+            return self.enter(path);
         }
         match fs::canonicalize(&path) {
-            Ok(real) if self.stack.iter().any(|level| level.real.starts_with(&real)) => None,
-            Ok(real) => self.enter(path, real),
+            Ok(real) => {
+                let is_new = !self.walks(&real) && self.linked.insert(real);
+                if is_new { self.enter(path) } else { None }
+            }
             Err(error) => Some(Item::Trouble(path, error)),
+        }
+    }
+
+    /// Whether a folder is on the way of this walk without any link: the root, one above it (whose
+    /// other parts nobody named), or one inside that is not hidden.
+    fn walks(&self, real: &Path) -> bool {
+        match real.strip_prefix(&self.real) {
+            Ok(inside) => !inside.iter().any(is_hidden),
+            Err(_) => self.real.starts_with(real),
         }
     }
 
     fn step(&mut self) -> Option<Item> {
         if !self.started {
             self.started = true;
-            let root = self.root.clone();
-            let real = fs::canonicalize(&root).unwrap_or_else(|_| root.clone());
-            if let Some(trouble) = self.enter(root, real) {
+            if let Some(trouble) = self.enter(self.root.clone()) {
                 return Some(trouble);
             }
         }
@@ -182,8 +197,7 @@ impl Walk {
             if kind == Kind::Image {
                 return Some(Item::File(path));
             }
-            let parent = level.real.clone();
-            if let Some(trouble) = self.descend(path, &name, kind, &parent) {
+            if let Some(trouble) = self.descend(path, kind) {
                 return Some(trouble);
             }
         }
@@ -268,9 +282,34 @@ mod tests {
         symlink(folder.path(), at("a/up")).expect("a link");
         symlink(at("self.png"), at("self.png")).expect("a link");
         symlink(at("nothing"), at("gone.png")).expect("a link");
-        assert_eq!(
-            names(folder.path()),
-            ["a/1.png", "a/to_b/2.png", "b/2.png", "b/to_a/1.png", "gone.png"]
-        );
+        assert_eq!(names(folder.path()), ["a/1.png", "b/2.png", "gone.png"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_elsewhere_are_entered_once_however_they_are_linked() {
+        use std::os::unix::fs::symlink;
+        let folder = folder_of(&["here/0.png", ".hidden/9.png"]);
+        let at = |name: &str| folder.path().join(name);
+        // Twelve folders, each linked to all others: a walk by every way would not end.
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let part = |i: usize| elsewhere.path().join(format!("{i:02}"));
+        for i in 0..12 {
+            fs::create_dir(part(i)).expect("a folder");
+            fs::write(part(i).join(format!("{i:02}.png")), b"x").expect("a file");
+        }
+        for i in 0..12 {
+            for k in (0..12).filter(|&k| k != i) {
+                symlink(part(k), part(i).join(format!("to{k:02}"))).expect("a link");
+            }
+        }
+        symlink(part(0), at("way")).expect("a link");
+        symlink(at(".hidden"), at("shown")).expect("a link");
+        let found = names(folder.path());
+        let mut files: Vec<&str> = found.iter().filter_map(|n| n.rsplit('/').next()).collect();
+        files.sort_unstable();
+        files.dedup();
+        assert_eq!((found.len(), files.len()), (14, 14), "{found:?}");
+        assert!(found.contains(&"shown/9.png".to_owned()), "{found:?}");
     }
 }

@@ -36,6 +36,20 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// An error and its causes in one line. A cause that the line already tells is not said again: some
+/// errors name their cause themselves.
+pub fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| {
+        if said.is_empty() {
+            cause
+        } else if said.ends_with(&cause) {
+            said
+        } else {
+            format!("{said}: {cause}")
+        }
+    })
+}
+
 /// A path for a sentence on stderr.
 pub fn shown(path: &Path) -> String {
     printable(&path_text(path))

@@ -65,10 +65,13 @@ fn what_is_wrong_with_a_list_is_said_with_file_and_row() {
     let place = place();
     let good = place.read("scores.csv");
     for (text, words) in [
-        (format!("{good}p3.ppm,7\n"), ["theirs.csv: row 8", "stands in row 5 already"]),
-        (format!("{good}other.ppm,7\n"), ["theirs.csv: row 8", "\"other.ppm\" is no image of csv"]),
+        (format!("{good}p3.ppm,7\n"), ["theirs.csv: line 8", "stands in line 5 already"]),
+        (
+            format!("{good}other.ppm,7\n"),
+            ["theirs.csv: line 8", "\"other.ppm\" is no image of csv"],
+        ),
         (good.replace("p3.ppm,50\n", ""), ["theirs.csv: 1 of 4 images", "\"p3.ppm\""]),
-        (good.replace("50", "fine"), ["theirs.csv: row 5", "\"fine\" is no finite number"]),
+        (good.replace("50", "fine"), ["theirs.csv, line 5", "\"fine\", expected a finite number"]),
     ] {
         place.file("theirs.csv", text);
         let said = refused(evaluate(&place, "theirs.csv", &[]));

@@ -6,7 +6,6 @@ mod made;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use biqa::scorer::LITE;
 use biqa_lab::stats::srcc;
 use common::Place;
 use serde_json::Value;
@@ -51,12 +50,6 @@ fn agreement(rows: &[Value]) -> f64 {
 
 #[test]
 fn a_model_fine_tuned_on_fifty_pictures_orders_others_of_their_kind() {
-    if LITE.is_empty() {
-        // Past libtest, which hides what a passing test prints.
-        writeln!(io::stderr(), "finetune: SKIPPED: models/lite.safetensors is empty")
-            .expect("stderr is open");
-        return;
-    }
     let place = place();
     let run = place.biqa(&["train", "--data", "learn/labels.csv", "--out", "run"]).ends(0);
     assert!(run.stderr.contains("40 photos to train on, 10 to choose on"), "{}", run.stderr);
@@ -74,11 +67,6 @@ fn a_model_fine_tuned_on_fifty_pictures_orders_others_of_their_kind() {
 
 #[test]
 fn a_dozen_labels_train_with_a_word_of_caution() {
-    if LITE.is_empty() {
-        writeln!(io::stderr(), "finetune: SKIPPED: models/lite.safetensors is empty")
-            .expect("stderr is open");
-        return;
-    }
     let place = place();
     let labels: String = place.read("learn/labels.csv").split_inclusive('\n').take(13).collect();
     place.file("learn/labels.csv", labels);

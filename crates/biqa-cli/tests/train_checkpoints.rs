@@ -29,7 +29,8 @@ fn a_checkpoint_with_an_undefined_correlation_is_read_back() {
     let state = State { history: vec![none], ..state(1) };
     let checkpoint = Checkpoint { state, ..checkpoint(1, made::lite_arrays()) };
     checkpoint.write(folder.path()).expect("written");
-    let found = Checkpoint::newest(folder.path()).expect("readable").expect("whole");
+    let found =
+        Checkpoint::newest(folder.path(), "made", &mut |_| ()).expect("readable").expect("whole");
     assert!(found == checkpoint, "{:?}", found.state);
 }
 
@@ -40,7 +41,7 @@ fn a_checkpoint_with_one_changed_number_gives_way_to_the_one_before() {
     at(1).write(folder.path()).expect("written");
     at(2).write(folder.path()).expect("written");
     damage(&folder.path().join("step-00-000000002"), "weights.safetensors");
-    let found = Checkpoint::newest(folder.path()).expect("readable");
+    let found = Checkpoint::newest(folder.path(), "made", &mut |_| ()).expect("readable");
     assert!(found == Some(at(1)), "the damage was not seen");
 }
 
@@ -55,7 +56,7 @@ fn damaged_checkpoints_that_lie_ahead_do_not_push_out_new_ones() {
     }
     for step in [1, 2] {
         at(step).write(folder.path()).expect("written");
-        let found = Checkpoint::newest(folder.path()).expect("readable");
+        let found = Checkpoint::newest(folder.path(), "made", &mut |_| ()).expect("readable");
         assert_eq!(found.map(|c| c.state.step), Some(step));
     }
     assert_eq!(names(folder.path()), ["step-00-000000001", "step-00-000000002"]);

@@ -129,7 +129,7 @@ fn bad_labels_name_the_file_the_line_what_is_there_and_what_to_do() {
         (
             "1600.AWGN.1.png nan\n",
             "ROOT/csiq_label.txt, line 1, column `score`: found \"nan\", expected a finite number; \
-             correct it, or take the file of the release again",
+             correct it, or take it anew from where it came",
         ),
         (
             "1600.AWGN.1.png 0.5\n\n1600.AWGN.2.png\n",
@@ -171,7 +171,7 @@ fn a_table_without_a_column_names_those_it_has() {
     assert_eq!(
         release.refused("kadid10k", &partial()),
         "ROOT/dmos.csv, line 2, column `var`: found \"-1\", expected a variance, 0 or more; correct \
-         it, or take the file of the release again"
+         it, or take it anew from where it came"
     );
 }
 
@@ -229,7 +229,7 @@ fn a_content_list_replaces_content_and_split_of_any_set() {
         (
             "path,content,split\ndst_imgs/awgn/1600.AWGN.3.png,x,holdout\n",
             "ROOT/lists/scenes.csv, line 2, column `split`: found \"holdout\", expected train, val \
-             or test; correct it, or take the file of the release again",
+             or test; correct it, or take it anew from where it came",
         ),
         (
             "path,group\ndst_imgs/awgn/1600.AWGN.3.png,x\n",

@@ -36,6 +36,7 @@ pub struct Scorer {
 struct Model {
     network: Network,
     card: ModelCard,
+    digest: String,
     large_pictures: Mutex<()>,
 }
 
@@ -118,7 +119,10 @@ impl Scorer {
             )));
         }
         let network = network.load(arrays, name)?;
-        Ok(Self { model: Arc::new(Model { network, card, large_pictures: Mutex::new(()) }) })
+        let digest = card.scoring_digest();
+        Ok(Self {
+            model: Arc::new(Model { network, card, digest, large_pictures: Mutex::new(()) }),
+        })
     }
 
     /// What the model says of itself.
@@ -126,9 +130,9 @@ impl Scorer {
         &self.model.card
     }
 
-    /// SHA-256 of the weights.
+    /// SHA-256 of all that decides a score, see [`ModelCard::scoring_digest`].
     pub fn digest(&self) -> &str {
-        &self.model.card.weights_digest
+        &self.model.digest
     }
 
     /// Scores a picture that is in memory.

@@ -3,32 +3,22 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use biqa::golden::splitmix_weights;
 use biqa::image::{LoadOptions, Rgb8, load};
-use biqa::models::lite::{Lite, LiteConfig};
 use biqa::random::stream;
 use biqa::resize::{Filter, crop, resize, short_side};
-use biqa::scorer::{LITE, RunOptions, Scorer, digest, score_all};
-use biqa::weights::{Array, Arrays, Data, ModelCard, Precision, Scale, to_safetensors, visit};
-use burn::tensor::Device;
+use biqa::scorer::{RunOptions, Scorer, score_all};
 use tempfile::TempDir;
 
-/// Pictures in all, and those that many orders are tried on.
+/// Pictures in all, and those that are tried by several callers.
 const PICTURES: usize = 50;
 const FEW: usize = 20;
 /// Every so many-th picture stays as large as it is; all of them would take minutes.
 const LARGE_EVERY: usize = 10;
 /// And one is larger than the view, so that it is reduced, or seen in parts.
 const LARGEST: usize = 20;
-
-/// Past libtest, which hides what a passing test prints.
-fn say(text: &str) {
-    writeln!(io::stderr(), "determinism: {text}").expect("stderr is open");
-}
 
 /// A picture's bits: score and raw number.
 type Bits = (u64, u64);
@@ -58,58 +48,19 @@ fn ground() -> &'static Ground {
     })
 }
 
-/// The shipped model; while there is none, one of the same shape with made weights.
+/// The shipped model.
 fn scorer() -> Scorer {
-    if !LITE.is_empty() {
-        return Scorer::builtin().expect("the built-in model is whole");
-    }
-    say("models/lite.safetensors is EMPTY: made weights instead of the shipped ones");
-    let config = LiteConfig { taps: vec![1, 3, 6, 10, 13, 17, 18], sizes: 2, hidden: 224 };
-    let mut arrays = Arrays::new();
-    visit(&Lite::new(&config, &Device::flex()), |name, value| {
-        let data = match name {
-            "head.spread" => vec![1.0; value.shape[0]],
-            name => splitmix_weights(name, &value.shape),
-        };
-        arrays.insert(name.to_owned(), Array { shape: value.shape, data });
-    });
-    let card = ModelCard {
-        name: "made".to_owned(),
-        version: "0".to_owned(),
-        method: "lite".to_owned(),
-        config: serde_json::to_value(&config).expect("plain data"),
-        view: serde_json::from_value(serde_json::json!({
-            "policy": {"whole": {"sizes": [512, 256], "smallest": 128}},
-            "filter": "bicubic", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
-        }))
-        .expect("a view"),
-        scale: Scale::new(vec![(-1.0, 0.0), (1.0, 100.0)]).expect("rising"),
-        weights_digest: digest(&arrays),
-        data: Data::default(),
-        seed: 0,
-        recipe_digest: String::new(),
-        metrics: Vec::new(),
-        licence: String::new(),
-        data_terms: String::new(),
-        known_failures: Vec::new(),
-        anchors: Vec::new(),
-    };
-    let bytes = to_safetensors(&arrays, Some(&card), Precision::F32);
-    Scorer::from_bytes(&bytes, "made").expect("a whole model")
+    Scorer::builtin().expect("the built-in model is whole")
 }
 
-/// Real photos where there are any, brought to many sizes.
+/// Real photos, those of the dataset where it is there, brought to many sizes.
 fn pictures(folder: &Path) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let places = [root.join("../shared/data/biq2021/Images"), root.join("photos")];
     let found = places.iter().map(|place| photos_in(place)).find(|photos| !photos.is_empty());
-    if found.is_none() {
-        say("no photos are here: made pictures instead of real ones");
-    }
-    let photos = found.unwrap_or_default();
-    let picture = |i: usize| match photos.len() {
-        0 => made(320, 320, i as u64),
-        n => load(&photos[i * n / PICTURES], &LoadOptions::default()).expect("a photo").rgb,
+    let photos = found.expect("the repository's photos/*.jpg are gone");
+    let picture = |i: usize| {
+        load(&photos[i * photos.len() / PICTURES], &LoadOptions::default()).expect("a photo").rgb
     };
     (0..PICTURES)
         .map(|i| {
@@ -143,13 +94,6 @@ fn of_its_own_size(picture: &Rgb8, i: usize) -> Rgb8 {
         2 if i % 8 == 2 => crop(&small, w / 2, 0, w / 5, h).expect("inside"),   // several windows
         _ => small,
     }
-}
-
-fn made(width: u32, height: u32, seed: u64) -> Rgb8 {
-    let mut draws = stream(seed, "picture", 0);
-    let data = (0..width as usize * height as usize * 3)
-        .map(|k| ((k / 3 % 97) as u64 * (seed % 5 + 1) % 200 + draws.below(seed % 50 + 1)) as u8);
-    Rgb8::new(width, height, data.collect()).expect("the size fits")
 }
 
 fn ppm(picture: &Rgb8) -> Vec<u8> {
@@ -196,8 +140,10 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn neighbours_and_position_change_no_bit() {
     for batch in 1..=8 {
-        for (k, paths) in few().chunks(batch).enumerate() {
-            check(paths, [1, 2, 4][k % 3], &format!("batches of {batch}"));
+        for threads in [1, 2, 4] {
+            for paths in ground().paths.chunks(batch) {
+                check(paths, threads, &format!("batches of {batch}"));
+            }
         }
     }
 }
@@ -205,9 +151,11 @@ fn neighbours_and_position_change_no_bit() {
 #[test]
 fn the_order_changes_no_bit() {
     for number in 0..20 {
-        let order = stream(5, "order", number).permutation(FEW);
-        let paths: Vec<PathBuf> = order.iter().map(|&i| few()[i].clone()).collect();
-        check(&paths, [4, 2, 1][number as usize % 3], &format!("permutation {number}"));
+        let order = stream(5, "order", number).permutation(PICTURES);
+        let paths: Vec<PathBuf> = order.iter().map(|&i| ground().paths[i].clone()).collect();
+        for paths in paths.chunks(1 + number as usize % 8) {
+            check(paths, [4, 2, 1][number as usize % 3], &format!("permutation {number}"));
+        }
     }
 }
 

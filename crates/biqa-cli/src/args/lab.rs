@@ -223,11 +223,13 @@ pub struct EvaluateArgs {
 
     /// Write a copy of --weights whose card carries the figures
     #[arg(long, value_name = "FILE", requires = "weights", value_hint = ValueHint::FilePath)]
-    #[arg(help_heading = "Output")]
+    #[arg(conflicts_with = "ladders", help_heading = "Output")]
     pub card: Option<PathBuf>,
 
     /// Instead of correlations: what degrading and resizing N photos of the part does to scores
-    #[arg(long, value_name = "N", conflicts_with = "scores", help_heading = "Output")]
+    #[arg(long, value_name = "N", value_parser = parse_photos, allow_negative_numbers = true)]
+    #[arg(conflicts_with_all = ["scores", "out", "logistic5", "interval"])]
+    #[arg(help_heading = "Output")]
     pub ladders: Option<usize>,
 
     /// Write figures and predictions into a folder, for `biqa report`
@@ -481,6 +483,13 @@ pub struct DataDuplicatesArgs {
 
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+fn parse_photos(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("expected a number of photos, 1 or more".to_owned()),
+    }
 }
 
 fn parse_direction(text: &str) -> Result<Direction, String> {

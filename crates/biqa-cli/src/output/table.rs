@@ -14,6 +14,8 @@ use crate::words::printable;
 const BAR: usize = 8;
 /// ` 61.3 ████▉     1920x1080` with the two gaps around: all but path and note.
 const MIDDLE: usize = 2 + 5 + 1 + BAR + 2 + 11 + 2;
+/// Before the lines of a long reason.
+const INDENT: &str = "    ";
 /// Windows narrower or wider than this are not followed.
 const WIDTHS: std::ops::RangeInclusive<usize> = 60..=160;
 
@@ -93,7 +95,16 @@ impl Table {
             _ => error,
         };
         let room = MIDDLE - 2 + self.layout.note - "failed: ".len();
-        format!("{} {}", self.paint(RED, "failed:"), cut(&printable(why), room))
+        let failed = self.paint(RED, "failed:");
+        let why = printable(why);
+        if why.width() <= room {
+            return format!("{failed} {why}");
+        }
+        // The reason and the way out are worth lines of their own.
+        let width = self.layout.path + MIDDLE + self.layout.note;
+        wrapped(&why, width - INDENT.len())
+            .iter()
+            .fold(failed, |row, line| format!("{row}\n{INDENT}{line}"))
     }
 
     fn paint(&self, colour: &str, text: &str) -> String {
@@ -123,6 +134,32 @@ fn bar(score: f64) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (score.clamp(0.0, 100.0) / 100.0 * (BAR * 8) as f64).round() as usize;
     "█".repeat(eighths / 8) + PARTS[eighths % 8]
+}
+
+/// The text in lines of at most `width` columns, broken at spaces; a longer word is broken anywhere.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut rest = word;
+        loop {
+            let line = lines.last_mut().expect("there is one");
+            let gap = usize::from(!line.is_empty());
+            if line.width() + gap + rest.width() <= width {
+                if gap == 1 {
+                    line.push(' ');
+                }
+                line.push_str(rest);
+                break;
+            }
+            if line.is_empty() {
+                let first = head(rest.chars(), width);
+                rest = &rest[first.len()..];
+                *line = first;
+            }
+            lines.push(String::new());
+        }
+    }
+    lines
 }
 
 /// The text with spaces up to `width` columns.
@@ -173,6 +210,19 @@ mod tests {
             assert!(middle("写真/夏休み/海岸の夕日.jpg", width).width() <= width, "{width}");
             assert!(cut("写真/夏休み/海岸の夕日.jpg", width).width() <= width, "{width}");
         }
+    }
+
+    #[test]
+    fn a_long_reason_keeps_every_word_and_no_line_is_too_long() {
+        let why =
+            "no file of the kind that one would expect (take another one), 夏休み夏休み夏休み";
+        for width in 8..90 {
+            let lines = wrapped(why, width);
+            assert!(lines.iter().all(|line| line.width() <= width), "{width}: {lines:?}");
+            let joined: String = lines.concat().replace(' ', "");
+            assert_eq!(joined, why.replace(' ', ""), "{width}");
+        }
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
     }
 
     #[test]

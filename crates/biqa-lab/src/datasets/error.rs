@@ -37,7 +37,7 @@ pub enum DatasetError {
         expected: String,
     },
     /// A label file is not a table.
-    #[error("{file}, {unit} {line}: {reason}; correct it, or take the file of the release again")]
+    #[error("{file}, {unit} {line}: {reason}; correct it, or take it anew from where it came")]
     Form {
         /// The label file.
         file: PathBuf,
@@ -64,7 +64,7 @@ pub enum DatasetError {
     /// A field cannot be read.
     #[error(
         "{file}, {unit} {line}, column `{column}`: found {found:?}, expected {expected}; correct \
-         it, or take the file of the release again"
+         it, or take it anew from where it came"
     )]
     Field {
         /// The label file.

@@ -22,6 +22,7 @@ mod kadid10k;
 mod kadis700k;
 mod koniq10k;
 mod labels;
+mod lines;
 pub mod lists;
 mod live;
 mod livec;
@@ -36,7 +37,7 @@ mod pipal;
 mod prepare;
 mod registry;
 mod spaq;
-mod table;
+pub(crate) mod table;
 mod tid2013;
 
 pub use error::DatasetError;

@@ -102,6 +102,13 @@ pub(super) fn labels(
     })
 }
 
+/// `./a/./b.png` is `a/b.png`: one file has one name, or its twin would go unseen.
+fn plain(path: &str) -> String {
+    let absolute = if path.starts_with('/') { "/" } else { "" };
+    let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
+    format!("{absolute}{}", parts.collect::<Vec<_>>().join("/"))
+}
+
 /// The rows of a table in manifest form.
 pub(super) fn rows(table: &Table) -> Result<Vec<Row>, DatasetError> {
     let path = table.required(&["path"])?;
@@ -110,7 +117,7 @@ pub(super) fn rows(table: &Table) -> Result<Vec<Row>, DatasetError> {
         ["content", "kind", "level", "split", "spread"].map(|name| table.column(&[name]));
     let mut rows = Vec::with_capacity(table.records.len());
     for record in &table.records {
-        let path = table.text(record, path)?.replace('\\', "/");
+        let path = plain(&table.text(record, path)?.replace('\\', "/"));
         let level = match (level, record.optional(level)) {
             (Some(column), Some(text)) => Some(
                 text.parse()

@@ -102,7 +102,8 @@ fn clustered_figure(
     statistic: Statistic,
 ) -> Result<Figure, StatsError> {
     let boot = stats::bootstrap_clustered(x, y, &groups.of, draws, statistic, LEVEL)?;
-    let ends = boot.percentile.map(|ends| (ends, Method::Clustered));
+    // One content drawn again and again says nothing about others.
+    let ends = boot.percentile.filter(|_| groups.count > 1).map(|ends| (ends, Method::Clustered));
     Ok(Figure { value: boot.estimate, interval: interval(ends, boot.undefined, groups.count) })
 }
 

@@ -11,7 +11,7 @@ use biqa::scorer::{RunOptions, Scorer, score_all};
 pub use figures::{Groups, IntervalRule, Measures, figures, warnings};
 pub use scores::{read_scores, subject_of_scores};
 
-use crate::datasets::{Direction, Manifest, Split, find};
+use crate::datasets::{DatasetError, Direction, Manifest, Split, find};
 use crate::results::{
     Dataset, Image, Part, Protocol, ProtocolName, Repeat, Results, Subject, VERSION,
 };
@@ -52,6 +52,21 @@ pub enum EvaluateError {
         part: &'static str,
         /// Why, and what to do.
         why: &'static str,
+    },
+    /// A list of scores can't be read as a table.
+    #[error(transparent)]
+    Table(#[from] DatasetError),
+    /// Predictions or labels that are all equal, with which nothing correlates.
+    #[error("all {count} {what} are {value}: nothing can correlate with them{advice}")]
+    Constant {
+        /// Whose: the predictions of a model or list, or the labels of a part.
+        what: String,
+        /// How many.
+        count: usize,
+        /// The value.
+        value: f64,
+        /// What to do.
+        advice: &'static str,
     },
     /// The set can't be shared out.
     #[error(transparent)]
@@ -190,7 +205,11 @@ pub fn compare(
     let Chosen { rows, part, split, notes } = scope.chosen;
     let rows = rows.as_slice();
     let groups = Groups::of_rows(manifest, rows);
-    let figures = figures(predictions, &qualities(manifest, rows), &groups, measures)?;
+    let labels = qualities(manifest, rows);
+    refuse_constant(predictions, || format!("predictions of {}", scope.subject.name), "")?;
+    let of_part = || format!("labels of {} {}", manifest.dataset, word(part));
+    refuse_constant(&labels, of_part, "; take another part")?;
+    let figures = figures(predictions, &labels, &groups, measures)?;
     let repeat = Repeat {
         index: 0,
         lists_digest: None,
@@ -231,6 +250,24 @@ pub fn compare(
         notes,
     };
     Ok(Evaluation { results, images })
+}
+
+fn refuse_constant(
+    values: &[f64],
+    what: impl Fn() -> String,
+    advice: &'static str,
+) -> Result<(), EvaluateError> {
+    match values {
+        [value, rest @ ..] if rest.iter().all(|other| other == value) => {
+            Err(EvaluateError::Constant {
+                what: what(),
+                count: values.len(),
+                value: *value,
+                advice,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The labels of rows as quality: higher is better.

@@ -1,6 +1,6 @@
 //! Anybody's numbers: a CSV with the columns `path` and `score`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use biqa::scorer::hex;
@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::EvaluateError;
 use crate::datasets::Manifest;
+use crate::datasets::table::Table;
 use crate::results::{Subject, SubjectKind};
 
 /// Whose numbers a list has: it goes by its file's name.
@@ -22,80 +23,110 @@ pub fn subject_of_scores(file: &Path) -> Result<Subject, EvaluateError> {
     })
 }
 
-/// The prediction of every one of `rows`. A `predictions.csv` of ours is read by its column
-/// `prediction`, since its `score` is the label; of several repeats in it, `repeat` takes one.
+/// The prediction of every one of `rows`, and what is to be said about how they were found. A
+/// `predictions.csv` of ours is read by its column `prediction`, since its `score` is the label; of
+/// several repeats in it, `repeat` takes one. Names are those of the set, see [`Names::find`].
 pub fn read_scores(
     file: &Path,
     repeat: Option<usize>,
     manifest: &Manifest,
     rows: &[usize],
-) -> Result<Vec<f64>, EvaluateError> {
+) -> Result<(Vec<f64>, Vec<String>), EvaluateError> {
     let bad = |reason: String| EvaluateError::Scores { path: file.to_owned(), reason };
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(|e| bad(e.to_string()))?;
-    let headers = reader.headers().map_err(|e| bad(e.to_string()))?.clone();
-    let find = |name: &str| {
-        let bare = |h: &str| h.trim().trim_start_matches('\u{feff}').to_ascii_lowercase();
-        headers.iter().position(|h| bare(h) == name)
-    };
-    let column = |names: &[&str]| {
-        names.iter().find_map(|name| find(name)).ok_or_else(|| {
-            let found = headers.iter().collect::<Vec<_>>().join(", ");
-            bad(format!(
-                "expected a column {:?}, found the columns {found}",
-                names[names.len() - 1]
-            ))
-        })
-    };
-    let (path, value) = (column(&["path"])?, column(&["prediction", "score"])?);
-    let repeat = match (repeat, find("repeat")) {
-        (Some(wanted), Some(column)) => Some((column, wanted.to_string())),
-        (Some(_), None) => {
-            return Err(bad("there is no column \"repeat\" to choose by".to_owned()));
-        }
-        (None, _) => None,
-    };
-    let known: HashSet<&str> = manifest.rows.iter().map(|row| row.path.as_str()).collect();
-    let mut scores: HashMap<String, (f64, u64)> = HashMap::new();
-    for record in reader.records() {
-        let record = record.map_err(|e| bad(e.to_string()))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let field = |column: usize| record.get(column).unwrap_or_default().trim();
-        if repeat.as_ref().is_some_and(|(column, wanted)| field(*column) != wanted) {
+    let table = Table::read(file)?;
+    let (path, value) = (table.required(&["path"])?, table.required(&["prediction", "score"])?);
+    let repeats = table.column(&["repeat"]);
+    if repeat.is_some() && repeats.is_none() {
+        return Err(bad("there is no column \"repeat\" to choose by".to_owned()));
+    }
+    let wanted = repeat.map(|wanted| wanted.to_string());
+    let names = Names::of(manifest);
+    let mut scores: HashMap<usize, (f64, u64)> = HashMap::new();
+    let mut guessed = 0;
+    for record in &table.records {
+        if wanted.is_some() && record.optional(repeats) != wanted.as_deref() {
             continue;
         }
-        let name = field(path).replace('\\', "/");
-        if !known.contains(name.as_str()) {
+        let name = table.text(record, path)?.replace('\\', "/");
+        let Some((row, exact)) = names.find(&name) else {
             return Err(bad(format!(
-                "row {line}: {name:?} is no image of {}; paths are relative to its folder",
-                manifest.dataset
+                "line {}: {name:?} is no image of {}; its images are called as {:?}",
+                record.line, manifest.dataset, manifest.rows[0].path
             )));
-        }
-        let text = field(value);
-        let number: Option<f64> = text.parse().ok().filter(|v: &f64| v.is_finite());
-        let number =
-            number.ok_or_else(|| bad(format!("row {line}: {text:?} is no finite number")))?;
-        if let Some((_, first)) = scores.insert(name.clone(), (number, line)) {
-            let of = if find("repeat").is_some() { "; choose one of the repeats" } else { "" };
-            return Err(bad(format!("row {line}: {name:?} stands in row {first} already{of}")));
-        }
-    }
-    let mut missing = Vec::new();
-    let mut found = Vec::with_capacity(rows.len());
-    for &i in rows {
-        match scores.get(&manifest.rows[i].path) {
-            Some((score, _)) => found.push(*score),
-            None => missing.push(manifest.rows[i].path.clone()),
+        };
+        guessed += usize::from(!exact);
+        let number = table.number(record, value)?;
+        if let Some((_, first)) = scores.insert(row, (number, record.line)) {
+            let of = if repeats.is_some() { "; choose one of the repeats" } else { "" };
+            let line = record.line;
+            return Err(bad(format!("line {line}: {name:?} stands in line {first} already{of}")));
         }
     }
-    if let Some(first) = missing.first() {
+    let missing: Vec<usize> = rows.iter().copied().filter(|i| !scores.contains_key(i)).collect();
+    if let Some(&first) = missing.first() {
         return Err(bad(format!(
-            "{} of {} images of the part have no score, the first is {first:?}",
+            "{} of {} images of the part have no score, the first is {:?}",
             missing.len(),
-            rows.len()
+            rows.len(),
+            manifest.rows[first].path
         )));
     }
-    Ok(found)
+    let note = format!(
+        "{guessed} names of {} are the set's but for letter case or leading folders",
+        file.display()
+    );
+    let found = rows.iter().map(|i| scores[i].0).collect();
+    Ok((found, if guessed > 0 { vec![note] } else { Vec::new() }))
+}
+
+/// A set's images by their names.
+struct Names<'a> {
+    exact: HashMap<&'a str, usize>,
+    /// By the name in lower case; `None` where several have it.
+    folded: HashMap<String, Option<usize>>,
+    /// By the file's name alone, in lower case; `None` where several have it.
+    bare: HashMap<String, Option<usize>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(manifest: &'a Manifest) -> Self {
+        let paths = || manifest.rows.iter().enumerate().map(|(i, row)| (row.path.as_str(), i));
+        let unique = |key: &dyn Fn(&str) -> String| {
+            let mut found: HashMap<String, Option<usize>> = HashMap::new();
+            for (path, i) in paths() {
+                found.entry(key(path)).and_modify(|other| *other = None).or_insert(Some(i));
+            }
+            found
+        };
+        Self {
+            exact: paths().collect(),
+            folded: unique(&str::to_lowercase),
+            bare: unique(&|path| bare(path).to_lowercase()),
+        }
+    }
+
+    /// The image of that name, and whether it is called exactly so. Else the only one that is called
+    /// so but for letter case, then so without some of the folders in front, as where a list was made
+    /// from outside the set's folder; then the only one whose file has that name.
+    fn find(&self, name: &str) -> Option<(usize, bool)> {
+        if let Some(&row) = self.exact.get(name) {
+            return Some((row, true));
+        }
+        let name = name.strip_prefix("./").unwrap_or(name).to_lowercase();
+        let mut rest = Some(name.as_str());
+        while let Some(path) = rest {
+            if let Some(found) = self.folded.get(path) {
+                return found.map(|row| (row, false));
+            }
+            rest = path.split_once('/').map(|(_, rest)| rest);
+        }
+        self.bare.get(bare(&name)).copied().flatten().map(|row| (row, false))
+    }
+}
+
+/// The file's own name.
+fn bare(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -117,7 +148,9 @@ mod tests {
         open("csv", folder, &options).expect("a list")
     }
 
-    fn read(text: &str, repeat: Option<usize>, rows: &[usize]) -> Result<Vec<f64>, String> {
+    type Found = (Vec<f64>, Vec<String>);
+
+    fn read(text: &str, repeat: Option<usize>, rows: &[usize]) -> Result<Found, String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let manifest = set(folder.path());
         let file: PathBuf = folder.path().join("scores.csv");
@@ -130,28 +163,44 @@ mod tests {
 
     #[test]
     fn scores_are_found_by_name_in_the_order_of_the_rows() {
-        let text = "\u{feff}Path, Score ,who\nd.png,30,x\nx\\b c.png,-2.5,x\na.png,1e1\n";
-        assert_eq!(read(text, None, &[0, 1, 2]), Ok(vec![10.0, -2.5, 30.0]));
-        assert_eq!(read(text, None, &[2]), Ok(vec![30.0]));
+        let text = "\u{feff}Path, Score ,who\nd.png,30,x\nx\\b c.png,-2.5,x\na.png,1e1,\n";
+        assert_eq!(read(text, None, &[0, 1, 2]), Ok((vec![10.0, -2.5, 30.0], Vec::new())));
+        assert_eq!(read(text, None, &[2]), Ok((vec![30.0], Vec::new())));
     }
 
     #[test]
     fn a_list_of_ours_is_read_by_its_predictions_and_one_repeat() {
         let text = "path,score,prediction,repeat\na.png,1,7,0\na.png,1,8,1\n";
-        assert_eq!(read(text, Some(1), &[0]), Ok(vec![8.0]));
+        assert_eq!(read(text, Some(1), &[0]), Ok((vec![8.0], Vec::new())));
         let error = read(text, None, &[0]).expect_err("twice");
-        assert!(error.contains("row 3") && error.contains("choose one of the repeats"), "{error}");
+        assert!(error.contains("line 3") && error.contains("choose one of the repeats"), "{error}");
+    }
+
+    #[test]
+    fn names_in_other_letters_or_from_outside_the_folder_are_found_and_said() {
+        for text in [
+            "path,score\nA.PNG,1\nX/B C.png,2\nd.png,3\n",
+            "path,score\r\nsets/own/a.png,1\r\nsets/own/x/b c.png,2\r\nd.png,3\r\n",
+            "path,score\n./a.png,1\nb c.png,2\nd.png,3\n",
+        ] {
+            let (found, notes) = read(text, None, &[0, 1, 2]).expect("known names");
+            assert_eq!(found, [1.0, 2.0, 3.0], "{text}");
+            assert!(notes[0].starts_with("2 names of "), "{notes:?}");
+        }
+        // Two names of one image are a double, whatever they are called.
+        let error = read("path,score\na.png,1\nA.png,2\n", None, &[0]).expect_err("twice");
+        assert!(error.contains("line 3") && error.contains("line 2 already"), "{error}");
     }
 
     #[test]
     fn doubles_strangers_gaps_and_words_are_refused_by_file_and_row() {
         for (text, words) in [
-            ("path,score\na.png,1\na.png,2\n", ["row 3", "row 2 already"]),
-            ("path,score\na.png,1\nz.png,2\n", ["row 3", "is no image of csv"]),
+            ("path,score\na.png,1\na.png,2\n", ["line 3", "line 2 already"]),
+            ("path,score\na.png,1\nz.png,2\n", ["line 3", "is no image of csv"]),
             ("path,score\na.png,1\n", ["1 of 2 images", "x/b c.png"]),
-            ("path,score\na.png,good\n", ["row 2", "\"good\" is no finite number"]),
-            ("path,score\na.png,NaN\n", ["row 2", "no finite number"]),
-            ("path,rank\na.png,1\n", ["a column \"score\"", "path, rank"]),
+            ("path,score\na.png,good\n", ["line 2", "\"good\", expected a finite number"]),
+            ("path,score\na.png,NaN\n", ["line 2", "expected a finite number"]),
+            ("path,rank\na.png,1\n", ["no column `prediction` or `score`", "path, rank"]),
         ] {
             let error = read(text, None, &[0, 1]).expect_err(text);
             assert!(words.iter().all(|w| error.contains(w)), "{error}");

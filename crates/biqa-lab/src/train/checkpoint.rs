@@ -74,6 +74,13 @@ pub struct Validation {
     pub plcc: f64,
 }
 
+impl Validation {
+    /// For a line of progress.
+    pub fn words(&self) -> String {
+        format!("SRCC {:.4}, PLCC {:.4} on the photos that choose", self.srcc, self.plcc)
+    }
+}
+
 /// JSON has no minus infinity: an undefined correlation is written as `null`.
 fn number_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NEG_INFINITY))
@@ -109,11 +116,29 @@ impl Checkpoint {
         all[behind..].iter().chain(&all[..behind.saturating_sub(KEEP)]).try_for_each(|p| remove(p))
     }
 
-    /// The newest whole checkpoint of a run, if there is one.
-    pub fn newest(dir: &Path) -> Result<Option<Self>, TrainError> {
+    /// The newest whole checkpoint of the run with this digest, if there is one. `passed_over` gets
+    /// the folders of newer ones that are damaged.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed; a checkpoint that another run has written.
+    pub fn newest(
+        dir: &Path,
+        run_digest: &str,
+        passed_over: &mut dyn FnMut(&Path),
+    ) -> Result<Option<Self>, TrainError> {
         for place in list(dir)?.iter().rev() {
-            if let Some(checkpoint) = Self::read(place) {
-                return Ok(Some(checkpoint));
+            match Self::read(place) {
+                Some(checkpoint) if checkpoint.state.run_digest == run_digest => {
+                    return Ok(Some(checkpoint));
+                }
+                Some(other) => {
+                    return Err(TrainError::OtherRun {
+                        path: place.clone(),
+                        found: other.state.run_digest,
+                        expected: run_digest.to_owned(),
+                    });
+                }
+                None => passed_over(place),
             }
         }
         Ok(None)
@@ -220,13 +245,33 @@ mod tests {
         }
     }
 
+    /// The newest one, where none is damaged but those that a test has damaged.
+    fn newest(dir: &Path) -> Result<Option<Checkpoint>, TrainError> {
+        Checkpoint::newest(dir, "r", &mut |_| ())
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_named_and_one_of_another_run_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        checkpoint(1).write(dir.path()).expect("written");
+        checkpoint(2).write(dir.path()).expect("written");
+        let damaged = dir.path().join("step-00-000000002");
+        fs::write(damaged.join("ema.safetensors"), b"").expect("cut");
+        let mut named = Vec::new();
+        let found = Checkpoint::newest(dir.path(), "r", &mut |path| named.push(path.to_owned()));
+        assert_eq!(found.expect("read"), Some(checkpoint(1)));
+        assert_eq!(named, [damaged]);
+        let other = Checkpoint::newest(dir.path(), "s", &mut |_| ());
+        assert!(matches!(other, Err(TrainError::OtherRun { .. })), "{other:?}");
+    }
+
     #[test]
     fn a_checkpoint_reads_back_equal_and_only_two_are_kept() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         for step in [1, 2, 3] {
             checkpoint(step).write(dir.path()).expect("written");
         }
-        assert_eq!(Checkpoint::newest(dir.path()).expect("read"), Some(checkpoint(3)));
+        assert_eq!(newest(dir.path()).expect("read"), Some(checkpoint(3)));
         assert_eq!(list(dir.path()).expect("listed").len(), KEEP);
     }
 
@@ -239,11 +284,7 @@ mod tests {
             let path = dir.path().join("step-00-000000002").join(file);
             let bytes = fs::read(&path).expect("read");
             fs::write(&path, &bytes[..bytes.len() - 1]).expect("cut");
-            assert_eq!(
-                Checkpoint::newest(dir.path()).expect("read"),
-                Some(checkpoint(1)),
-                "{file}"
-            );
+            assert_eq!(newest(dir.path()).expect("read"), Some(checkpoint(1)), "{file}");
         }
     }
 
@@ -254,8 +295,8 @@ mod tests {
         let partial = dir.path().join(".partial-step-00-000000002");
         fs::create_dir(&partial).expect("made");
         fs::write(partial.join("weights.safetensors"), b"half").expect("written");
-        assert_eq!(Checkpoint::newest(dir.path()).expect("read"), Some(checkpoint(1)));
+        assert_eq!(newest(dir.path()).expect("read"), Some(checkpoint(1)));
         checkpoint(2).write(dir.path()).expect("written over the remains");
-        assert_eq!(Checkpoint::newest(dir.path()).expect("read"), Some(checkpoint(2)));
+        assert_eq!(newest(dir.path()).expect("read"), Some(checkpoint(2)));
     }
 }

@@ -15,6 +15,7 @@ use super::recipe::{Card, Recipe};
 use super::run::{Options, Outcome, SelectBy, run};
 use super::{Progress, TrainError};
 use crate::datasets::{self, Content, Direction, Manifest, Split};
+use crate::splits::{self, Rule};
 
 /// The recipe for somebody's own labels: the head of `lite` goes on learning.
 const FINETUNE: &str = include_str!("../../../../recipes/finetune.toml");
@@ -174,7 +175,7 @@ fn manifest(job: &Job, recipe: &Recipe) -> Result<Manifest, TrainError> {
             datasets::open("csv", images, &options).map(|manifest| with_own_range(manifest, *range))
         }
     };
-    loaded.map_err(|e| TrainError::Data(e.to_string()))
+    Ok(loaded?)
 }
 
 /// The recipe's list of contents, which lies beside it, where nobody asked for other contents.
@@ -200,7 +201,8 @@ fn with_own_range(mut manifest: Manifest, range: Option<[f64; 2]>) -> Manifest {
     manifest
 }
 
-/// Photos to train on and to choose on. Without a `split` column a fifth of the contents chooses.
+/// Photos to train on and to choose on: the list's own parts; of an official training part a tenth
+/// chooses, by `biqa-split-v1`; without any parts a fifth of the contents.
 fn parts(manifest: &Manifest, seed: u64) -> Result<(Vec<Photo>, Vec<Photo>), TrainError> {
     let photo = |i: usize| {
         let row = &manifest.rows[i];
@@ -227,7 +229,17 @@ fn parts(manifest: &Manifest, seed: u64) -> Result<(Vec<Photo>, Vec<Photo>), Tra
         }
         return Ok((train.into_iter().map(photo).collect(), val.into_iter().map(photo).collect()));
     }
-    let (train, val) = choose(manifest, seed)?;
+    let (train, val) = if train.is_empty() || manifest.part(Split::Test).is_empty() {
+        choose(manifest, seed)?
+    } else {
+        // An official split without a part to choose on: the protocol says which tenth chooses.
+        // Its test part is not looked at here, so neither is what it shares with the others.
+        let rule = Rule::Official;
+        let options =
+            splits::Options { rule, seed, allow_leak: true, ..splits::Options::default() };
+        let official = splits::split(manifest, None, &options)?;
+        (official.train, official.val)
+    };
     let photos = |rows: Vec<usize>| rows.into_iter().map(photo).collect();
     Ok((photos(train), photos(val)))
 }

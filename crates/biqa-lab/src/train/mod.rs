@@ -88,6 +88,12 @@ pub enum TrainError {
         /// What is wrong.
         reason: String,
     },
+    /// The dataset can't be read.
+    #[error(transparent)]
+    Dataset(#[from] crate::datasets::DatasetError),
+    /// The dataset can't be shared out.
+    #[error(transparent)]
+    Split(#[from] crate::splits::SplitError),
     /// The data don't allow the training.
     #[error("{0}")]
     Data(String),

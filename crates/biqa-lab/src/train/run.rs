@@ -116,6 +116,8 @@ struct Run<'a> {
     items: String,
     restored: Option<Checkpoint>,
     digest: String,
+    /// Whether every weight was trained before: then the first figures are those of the start.
+    fine_tunes: bool,
     /// Nobody else may work in the folder while it is open.
     _lock: File,
 }
@@ -164,6 +166,12 @@ impl<'a> Run<'a> {
             write_atomic(&marker, digest.as_bytes())?;
         }
         let lock = claim(out)?;
+        let restored = Checkpoint::newest(&out.join("checkpoints"), &digest, &mut |damaged| {
+            progress.note(&format!(
+                "warning: the checkpoint {} is damaged: going on from the one before",
+                damaged.display()
+            ));
+        })?;
         let mut run = Self {
             options,
             _lock: lock,
@@ -175,7 +183,8 @@ impl<'a> Run<'a> {
             history: Vec::new(),
             log_bytes: 0,
             last: Arrays::new(),
-            restored: Checkpoint::newest(&out.join("checkpoints"))?,
+            restored,
+            fine_tunes: start == Start::Whole,
             digest,
         };
         if let Some(checkpoint) = &run.restored {
@@ -273,6 +282,10 @@ impl<'a> Run<'a> {
         let (mut optim, mut ema, mut best) = self.stage_state(stage);
         let mut net = self.trainable(stage);
         let options = self.options;
+        if self.fine_tunes && self.place == (Place { stage: 0, step: 0 }) {
+            let figures = self.figures(&self.net, stage, &store)?;
+            progress.note(&format!("before training: {}", figures.words()));
+        }
         let device = self.grads.clone();
         let view = &options.recipe.view;
         let context = Context { stage, view, seed: options.seed, device: &device };
@@ -383,20 +396,19 @@ impl<'a> Run<'a> {
     ) -> Result<(), TrainError> {
         let weights = averaged(net, ema);
         let plain = load(self.net.clone(), weights.clone(), "the averaged weights", "lite")?;
-        let scores = self.scores(&plain, stage, store, Part::Val)?;
-        let targets: Vec<f64> = self.options.val.iter().map(|p| f64::from(p.target)).collect();
-        let figure = |value: Result<Option<f64>, stats::StatsError>| {
-            value.ok().flatten().unwrap_or(f64::NEG_INFINITY)
+        let validation = self.figures(&plain, stage, store)?;
+        let stages = self.options.recipe.stages.len();
+        let part = if stages > 1 {
+            format!("stage {} of {stages}, ", self.place.stage + 1)
+        } else {
+            String::new()
         };
-        let validation = Validation {
-            stage: self.place.stage,
-            step: self.place.step,
-            srcc: figure(stats::srcc(&scores, &targets)),
-            plcc: figure(stats::plcc(&scores, &targets)),
-        };
+        let steps = self.steps_before(self.place.stage + 1) - self.steps_before(self.place.stage);
         progress.note(&format!(
-            "stage {} step {}: SRCC {:.4}, PLCC {:.4} on the photos that choose",
-            self.place.stage, self.place.step, validation.srcc, validation.plcc
+            "{part}epoch {} of {}: {}",
+            self.place.step * stage.epochs / steps.max(1),
+            stage.epochs,
+            validation.words()
         ));
         let by = self.options.select_by;
         let before = self.history.iter().filter(|v| v.stage == self.place.stage);
@@ -406,6 +418,21 @@ impl<'a> Run<'a> {
         }
         self.history.push(validation);
         Ok(())
+    }
+
+    /// How well a network does now on the photos that choose.
+    fn figures(&self, net: &Lite, stage: &Stage, store: &Store) -> Result<Validation, TrainError> {
+        let scores = self.scores(net, stage, store, Part::Val)?;
+        let targets: Vec<f64> = self.options.val.iter().map(|p| f64::from(p.target)).collect();
+        let figure = |value: Result<Option<f64>, stats::StatsError>| {
+            value.ok().flatten().unwrap_or(f64::NEG_INFINITY)
+        };
+        Ok(Validation {
+            stage: self.place.stage,
+            step: self.place.step,
+            srcc: figure(stats::srcc(&scores, &targets)),
+            plcc: figure(stats::plcc(&scores, &targets)),
+        })
     }
 
     fn checkpoint(

@@ -66,7 +66,9 @@ impl Limits {
             let limit = self.max_file_bytes;
             return Err(Fault::beyond(
                 ErrorKind::FileTooLarge,
-                format!("the file has {bytes} bytes; the limit is {limit} (max_file_bytes)"),
+                format!(
+                    "the file has {bytes} bytes; the limit is {limit} (max_file_bytes, --max-file-bytes)"
+                ),
             ));
         }
         Ok(())
@@ -84,7 +86,7 @@ impl Limits {
             let limit = self.max_side;
             return Err(Fault::beyond(
                 ErrorKind::SideTooLong,
-                format!("{width} x {height}: a side is longer than {limit} (max_side)"),
+                format!("{width} x {height}: a side is longer than {limit} (max_side, --max-side)"),
             ));
         }
         let pixels = u128::from(width) * u128::from(height);
@@ -92,7 +94,7 @@ impl Limits {
             return Err(Fault::beyond(
                 ErrorKind::TooManyPixels,
                 format!(
-                    "{width} x {height} = {}; the limit is {} (max_pixels)",
+                    "{width} x {height} = {}; the limit is {} (max_pixels, --max-pixels)",
                     megapixels(pixels, self.max_pixels),
                     megapixels(u128::from(self.max_pixels), self.max_pixels),
                 ),
@@ -113,7 +115,9 @@ impl Limits {
         };
         Err(Fault::beyond(
             ErrorKind::TooMuchMemory,
-            format!("decoding needs about {need} MiB; the limit is {limit} (max_alloc_bytes)"),
+            format!(
+                "decoding needs about {need} MiB; the limit is {limit} (max_alloc_bytes, --max-alloc-bytes)"
+            ),
         ))
     }
 
@@ -130,7 +134,7 @@ impl Limits {
         };
         Fault::new(
             ErrorKind::MetadataTooLarge,
-            format!("the ICC profile is larger than {limit} (max_icc_bytes)"),
+            format!("the ICC profile is larger than {limit} (max_icc_bytes, --max-icc-bytes)"),
         )
         .hint("save it with an ordinary profile, or raise the limit")
     }
@@ -175,7 +179,7 @@ mod tests {
         let fault = Limits::default().check_size("PNG", 60_000, 60_000).unwrap_err();
         assert_eq!(
             fault.message,
-            "60000 x 60000 = 3600 megapixels; the limit is 100 megapixels (max_pixels)"
+            "60000 x 60000 = 3600 megapixels; the limit is 100 megapixels (max_pixels, --max-pixels)"
         );
     }
 

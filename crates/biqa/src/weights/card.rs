@@ -1,7 +1,9 @@
 //! The model card: what a file of weights says of itself, inside the file.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use crate::scorer::hex;
 use crate::view::View;
 
 /// What a model is, what it was made of, how good it is and what it may be used for.
@@ -39,6 +41,15 @@ pub struct ModelCard {
     pub known_failures: Vec<String>,
     /// What 20, 50 and 80 look like.
     pub anchors: Vec<(f64, String)>,
+}
+
+impl ModelCard {
+    /// SHA-256, in lower-case hex, of all that decides a score: weights, network, view and scale. Two
+    /// models with one digest give a picture the same score; words in the card don't count.
+    pub fn scoring_digest(&self) -> String {
+        let decides = (&self.weights_digest, &self.method, &self.config, &self.view, &self.scale);
+        hex(&Sha256::digest(serde_json::to_vec(&decides).expect("a card is plain data")))
+    }
 }
 
 /// Where the training data came from.

@@ -27,6 +27,14 @@ pub enum Precision {
     F16,
 }
 
+impl Precision {
+    /// Half precision where it loses nothing, as with arrays that came from such a file.
+    pub fn least_for(arrays: &Arrays) -> Self {
+        let fits = |v: &f32| f16::from_f32(*v).to_f32().to_bits() == v.to_bits();
+        if arrays.values().all(|array| array.data.iter().all(fits)) { Self::F16 } else { Self::F32 }
+    }
+}
+
 /// Reads a file of weights by its content: a ZIP or pickle is PyTorch's, anything else safetensors.
 pub fn read(path: &Path) -> Result<(Arrays, Option<ModelCard>), WeightsError> {
     let bytes = read_bytes(path)?;
