@@ -170,3 +170,12 @@ impl LayerNorm {
         layer_norm(x, self.weight.val(), Some(self.bias.val()), self.eps)
     }
 }
+
+/// Keeps the square of a length away from 0: vectors shorter than 1e-12 are divided by that.
+const UNIT_EPS: f64 = 1e-24;
+
+/// `v / max(|v|, 1e-12)` over the last dimension.
+pub fn unit<const D: usize>(v: Tensor<D>) -> Tensor<D> {
+    let squared = (v.clone() * v.clone()).sum_dim(D - 1);
+    v / squared.clamp_min(UNIT_EPS).sqrt()
+}

@@ -5,8 +5,11 @@
 //! initialiser of the lab.
 
 pub mod conv;
+pub mod decoder;
+pub mod deit;
 mod kernels;
 pub mod layers;
+pub mod mask;
 pub mod mobilenet;
 pub mod pool;
 pub mod vit;

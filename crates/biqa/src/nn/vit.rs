@@ -5,7 +5,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::{gelu, softmax};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{Conv, LayerNorm, Linear, param};
@@ -124,7 +124,7 @@ impl Vit {
         Self {
             cls_token: param([1, 1, d], device),
             pos_embed: param([1, patches + 1, d], device),
-            patch_embed: PatchEmbed { proj: Conv::patches(3, d, patch_size, device) },
+            patch_embed: PatchEmbed::new(d, patch_size, device),
             blocks: (0..config.depth).map(|_| Block::new(config, device)).collect(),
             norm: LayerNorm::new(d, config.norm_eps, device),
             head: (config.num_classes > 0)
@@ -159,6 +159,11 @@ impl Vit {
 }
 
 impl PatchEmbed {
+    /// An empty map of `p x p` pixels to `d` channels.
+    pub fn new(d: usize, p: usize, device: &Device) -> Self {
+        Self { proj: Conv::patches(3, d, p, device) }
+    }
+
     /// `[b, 3, size, size] -> [b, p, d]`, patches row by row.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<3> {
         let x = self.proj.forward(x);
@@ -173,17 +178,10 @@ impl Block {
         let scale = || config.layer_scale.then(|| LayerScale { gamma: param([d], device) });
         Self {
             norm1: LayerNorm::new(d, norm_eps, device),
-            attn: Attention {
-                qkv: Linear::new(d, 3 * d, config.qkv_bias, device),
-                proj: Linear::new(d, d, true, device),
-                heads: config.num_heads,
-            },
+            attn: Attention::new(d, config.num_heads, config.qkv_bias, device),
             ls1: scale(),
             norm2: LayerNorm::new(d, norm_eps, device),
-            mlp: Mlp {
-                fc1: Linear::new(d, mlp_ratio * d, true, device),
-                fc2: Linear::new(mlp_ratio * d, d, true, device),
-            },
+            mlp: Mlp::new(d, mlp_ratio * d, device),
             ls2: scale(),
         }
     }
@@ -191,7 +189,7 @@ impl Block {
     /// `[b, n, d] -> [b, n, d]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         // eq. 2:  x <- x + gamma_1 MSA(LN(x))
-        let y = self.attn.forward(self.norm1.forward(x.clone()));
+        let y = self.attn.forward(self.norm1.forward(x.clone()), None);
         let x = x + scaled(y, self.ls1.as_ref());
 
         // eq. 3:  x <- x + gamma_2 MLP(LN(x))
@@ -208,23 +206,66 @@ fn scaled(y: Tensor<3>, scale: Option<&LayerScale>) -> Tensor<3> {
 }
 
 impl Attention {
+    /// An empty layer over `d` channels in `heads` heads; `qkv_bias` is that of q, k and v.
+    pub fn new(d: usize, heads: usize, qkv_bias: bool, device: &Device) -> Self {
+        Self {
+            qkv: Linear::new(d, 3 * d, qkv_bias, device),
+            proj: Linear::new(d, d, true, device),
+            heads,
+        }
+    }
+
     /// `[b, n, d] -> [b, n, d]`
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    ///
+    /// `hidden [b or 1, h or 1, n, n]` marks the keys (last) that a query may not read; every query
+    /// must be left one.
+    pub fn forward(&self, x: Tensor<3>, hidden: Option<Tensor<4, Bool>>) -> Tensor<3> {
         let [b, n, d] = x.dims();
-        let h = self.heads;
-
-        let qkv = self.qkv.forward(x).reshape([b, n, 3, h, d / h]).permute([2, 0, 3, 1, 4]);
-        let [q, k, v] = [0, 1, 2].map(|i| qkv.clone().narrow(0, i, 1).squeeze_dim::<4>(0)); // [b, h, n, d/h]
-
-        let scores = q.matmul(k.swap_dims(2, 3)) / ((d / h) as f64).sqrt(); // [b, h, n, n]
+        let [q, k, v] = self.queries_keys_values(x);
+        let scores = scores(q, k); // [b, h, n, n]
+        let scores = match hidden {
+            Some(hidden) => {
+                let shape = scores.dims();
+                scores.mask_fill(hidden.expand(shape), f32::NEG_INFINITY)
+            }
+            None => scores,
+        };
         let mixed = softmax(scores, 3).matmul(v); // [b, h, n, d/h]
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, d]))
     }
+
+    /// `[b, n, d] -> [b, h, n]`: how the first token spreads its attention over all tokens.
+    pub fn first_row(&self, x: Tensor<3>) -> Tensor<3> {
+        let [q, k, _] = self.queries_keys_values(x);
+        softmax(scores(q.narrow(2, 0, 1), k), 3).squeeze_dim(2)
+    }
+
+    /// `[b, n, d]` to three of `[b, h, n, d/h]`.
+    fn queries_keys_values(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
+        let [b, n, d] = x.dims();
+        let h = self.heads;
+        let qkv = self.qkv.forward(x).reshape([b, n, 3, h, d / h]).permute([2, 0, 3, 1, 4]);
+        [0, 1, 2].map(|i| qkv.clone().narrow(0, i, 1).squeeze_dim(0))
+    }
+}
+
+/// `q k^T / sqrt(d)`: `[b, h, m, d]` and `[b, h, n, d]` to `[b, h, m, n]`.
+fn scores(q: Tensor<4>, k: Tensor<4>) -> Tensor<4> {
+    let [.., d] = q.dims();
+    q.matmul(k.swap_dims(2, 3)) / (d as f64).sqrt()
 }
 
 impl Mlp {
+    /// An empty pair of layers over `d` channels with `hidden` between them.
+    pub fn new(d: usize, hidden: usize, device: &Device) -> Self {
+        Self {
+            fc1: Linear::new(d, hidden, true, device),
+            fc2: Linear::new(hidden, d, true, device),
+        }
+    }
+
     /// `[b, n, d] -> [b, n, d]`
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         self.fc2.forward(gelu(self.fc1.forward(x))) // the exact (erf) form
     }
 }
