@@ -81,12 +81,16 @@ pub fn read_safetensors(
     Ok((arrays, card))
 }
 
-/// Reads a PyTorch checkpoint: a state dict, or one under the key `model` or `state_dict`.
+/// Reads a PyTorch checkpoint: a state dict, or one under the key `model` or `state_dict`, beside
+/// which a trainer may keep its optimiser's state and more, which is passed over.
 pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
     let name = path.display().to_string();
     let format =
         |reason: String| WeightsError::Format { name: name.clone(), format: "PyTorch", reason };
-    let reader = pytorch_reader::PytorchReader::new(path).map_err(|e| format(e.to_string()))?;
+    let reader = pytorch_reader::PytorchReader::new(path).map_err(|e| {
+        // A trainer's own classes beside the weights may be more than the reader knows.
+        format(format!("{e}; if it holds more than weights, save its entry \"model\" alone"))
+    })?;
     // A view can claim far more numbers than the file holds (an `expand` has stride 0).
     let claimed: usize = reader
         .tensors()
@@ -98,7 +102,11 @@ pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
         return Err(format(format!("its tensors claim {claimed} bytes; the file has {held}")));
     }
     let mut arrays = Arrays::new();
-    for (key, tensor) in reader.tensors() {
+    let wrapped = ["model.", "state_dict."]
+        .into_iter()
+        .find(|wrapper| reader.tensors().keys().any(|key| key.starts_with(wrapper)));
+    let of_network = |key: &str| wrapped.is_none_or(|wrapper| key.starts_with(wrapper));
+    for (key, tensor) in reader.tensors().iter().filter(|(key, _)| of_network(key)) {
         let bytes = tensor.read().map_err(|e| format(format!("{key}: {e}")))?;
         let dtype = format!("{:?}", tensor.dtype());
         let data = pth_to_f32(&bytes, &dtype).ok_or_else(|| WeightsError::Dtype {
@@ -208,4 +216,31 @@ fn strip_prefix(key: &str) -> &str {
     ["model.", "state_dict.", "module."]
         .iter()
         .fold(key, |key, prefix| key.strip_prefix(prefix).unwrap_or(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of the form of the papers' trainers: `model`, `optimizer`, `max_plcc`, `scaler`,
+    /// `epoch`, `config`. Written by hand, without PyTorch.
+    fn trainers(name: &str) -> Result<Arrays, WeightsError> {
+        read_pth(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name))
+    }
+
+    #[test]
+    fn a_trainers_checkpoint_gives_its_network_alone() {
+        let arrays = trainers("trainer.pth").expect("a readable checkpoint");
+        let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
+        assert_eq!(names, ["fc.bias", "fc.weight"]);
+        assert_eq!(arrays["fc.weight"].shape, [2, 3]);
+        assert_eq!(arrays["fc.weight"].data, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    /// Its `config` is an instance of a dictionary's subclass, which the reader doesn't know.
+    #[test]
+    fn a_checkpoint_with_unknown_objects_says_what_to_do() {
+        let error = trainers("trainer-dict.pth").expect_err("an unknown object");
+        assert!(error.to_string().contains("save its entry \"model\" alone"), "{error}");
+    }
 }
