@@ -118,6 +118,13 @@ impl Scorer {
                 network.sizes()
             )));
         }
+        if let Some(side) = network.side()
+            && card.view.side() != Some(side as u32)
+        {
+            return Err(bad(format!(
+                "its network takes crops of {side} pixels, its view gives others"
+            )));
+        }
         let network = network.load(arrays, name)?;
         let digest = card.scoring_digest();
         Ok(Self {

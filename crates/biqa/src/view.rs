@@ -118,6 +118,14 @@ impl View {
         }
     }
 
+    /// The side of every look, in pixels, where all are squares of one size.
+    pub fn side(&self) -> Option<u32> {
+        match &self.policy {
+            Policy::Whole { .. } => None,
+            Policy::Grid { crop, .. } => Some(*crop),
+        }
+    }
+
     /// What is wrong with the view, if anything.
     pub fn check(&self) -> Result<(), ViewError> {
         let bad = |field, expected, found| Err(ViewError::Field { field, expected, found });

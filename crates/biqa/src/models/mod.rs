@@ -3,7 +3,14 @@
 //! One file a method. To add one: its file, its losses and recipe in the lab, a line in each
 //! `match` here, and a golden folder.
 
+#[cfg(test)]
+mod cards_tests;
+pub mod csiqa;
+pub mod deiqt;
 pub mod lite;
+pub mod lmliqa;
+#[cfg(test)]
+mod made;
 
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
@@ -11,7 +18,10 @@ use serde::Deserialize;
 use crate::nn::mobilenet::MobileNetV2;
 use crate::nn::vit::{Vit, VitConfig};
 use crate::weights::{self, Arrays, WeightsError};
+use csiqa::{Csiqa, CsiqaConfig};
+use deiqt::{Deiqt, DeiqtConfig};
 use lite::{Lite, LiteConfig};
+use lmliqa::{LmlIqa, LmlIqaConfig};
 
 /// What the registry says of a network.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +46,27 @@ pub fn registry() -> &'static [Entry] {
             title: "biqa's default: MobileNetV2 statistics at several sizes, trained on BIQ2021",
             paper: "biqa; backbone: Sandler et al., CVPR 2018",
             builtin: true,
+            scores: true,
+        },
+        Entry {
+            name: "deiqt",
+            title: "ViT-S whose class token a panel of decoder queries judges",
+            paper: "Qin et al., DEIQT, AAAI 2023",
+            builtin: false,
+            scores: true,
+        },
+        Entry {
+            name: "csiqa",
+            title: "DEIQT with a masked local token, trained with contrast between pictures",
+            paper: "Li et al., CSIQA, ICML 2024",
+            builtin: false,
+            scores: true,
+        },
+        Entry {
+            name: "lmliqa",
+            title: "DEIQT trained with contrast between the crops of a picture",
+            paper: "Huang et al., LML-IQA, arXiv 2406.19247",
+            builtin: false,
             scores: true,
         },
         Entry {
@@ -70,6 +101,12 @@ pub fn entry(name: &str) -> Result<&'static Entry, WeightsError> {
 pub enum Network {
     /// See [`lite`].
     Lite(Box<Lite>),
+    /// See [`deiqt`].
+    Deiqt(Box<Deiqt>),
+    /// See [`csiqa`].
+    Csiqa(Box<Csiqa>),
+    /// See [`lmliqa`].
+    LmlIqa(Box<LmlIqa>),
 }
 
 impl Network {
@@ -87,6 +124,21 @@ impl Network {
                 config.check().map_err(card)?;
                 Ok(Self::Lite(Box::new(Lite::new(&config, device))))
             }
+            "deiqt" => {
+                let config = DeiqtConfig::deserialize(config).map_err(|e| card(e.to_string()))?;
+                config.check().map_err(card)?;
+                Ok(Self::Deiqt(Box::new(Deiqt::new(&config, device))))
+            }
+            "csiqa" => {
+                let config = CsiqaConfig::deserialize(config).map_err(|e| card(e.to_string()))?;
+                config.check().map_err(card)?;
+                Ok(Self::Csiqa(Box::new(Csiqa::new(&config, device))))
+            }
+            "lmliqa" => {
+                let config = LmlIqaConfig::deserialize(config).map_err(|e| card(e.to_string()))?;
+                config.check().map_err(card)?;
+                Ok(Self::LmlIqa(Box::new(LmlIqa::new(&config, device))))
+            }
             other => {
                 let known = registry().iter().any(|entry| entry.name == other);
                 Err(card(if known {
@@ -100,24 +152,52 @@ impl Network {
 
     /// Fills the network with `arrays`, every one in its place.
     pub fn load(self, arrays: Arrays, name: &str) -> Result<Self, WeightsError> {
-        match self {
-            Self::Lite(net) => Ok(Self::Lite(Box::new(weights::load(*net, arrays, name, "lite")?))),
-        }
+        Ok(match self {
+            Self::Lite(net) => Self::Lite(Box::new(weights::load(*net, arrays, name, "lite")?)),
+            Self::Deiqt(net) => Self::Deiqt(Box::new(weights::load(*net, arrays, name, "deiqt")?)),
+            Self::Csiqa(net) => {
+                let arrays = csiqa::used(arrays);
+                Self::Csiqa(Box::new(weights::load(*net, arrays, name, "csiqa")?))
+            }
+            Self::LmlIqa(net) => {
+                Self::LmlIqa(Box::new(weights::load(*net, arrays, name, "lmliqa")?))
+            }
+        })
     }
 
     /// How many sizes of a picture the network takes.
     pub fn sizes(&self) -> usize {
         match self {
             Self::Lite(net) => net.sizes(),
+            Self::Deiqt(_) | Self::Csiqa(_) | Self::LmlIqa(_) => 1,
         }
     }
 
-    /// The raw score of one look at a picture, `[1, 3, h, w]` a size.
+    /// The side that every look must have, in pixels; `None` where any size goes.
+    pub fn side(&self) -> Option<usize> {
+        match self {
+            Self::Lite(_) => None,
+            Self::Deiqt(net) => Some(net.side()),
+            Self::Csiqa(net) => Some(net.side()),
+            Self::LmlIqa(net) => Some(net.side()),
+        }
+    }
+
+    /// The raw score of one look at a picture, `[1, 3, h, w]` a size: [`Self::sizes`] of them, of
+    /// [`Self::side`] where there is one.
     pub fn score(&self, sizes: Vec<Tensor<4>>) -> f64 {
         match self {
             Self::Lite(net) => net.score_look(sizes),
+            Self::Deiqt(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
+            Self::Csiqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
+            Self::LmlIqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
         }
     }
+}
+
+/// The one size of a look, for networks that take one.
+fn only(sizes: Vec<Tensor<4>>) -> Tensor<4> {
+    sizes.into_iter().next().expect("the view has as many sizes as the network")
 }
 
 /// A backbone as golden tests and initial weights use it.
