@@ -6,6 +6,7 @@ pub mod datasets;
 pub mod degrade;
 pub mod evaluate;
 pub mod losses;
+pub mod methods;
 pub mod protocol;
 pub mod published;
 pub mod report;

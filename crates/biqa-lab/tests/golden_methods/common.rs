@@ -1,0 +1,123 @@
+//! What the cases of every method need: weights, tensors and gradients.
+
+use std::collections::BTreeMap;
+
+use biqa::golden::{self, Case, Data, GoldenError, Tensor as Golden, Tensors};
+use biqa::weights::{Array, Arrays, ParamPath, host, load, visit};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use serde::de::DeserializeOwned;
+
+/// The network with the case's weights: its file's, or the splitmix rule's. Tensors of the file
+/// that `keep` refuses are left out.
+pub fn filled<M: Module>(
+    net: M,
+    case: &Case,
+    keep: impl Fn(&str) -> bool,
+) -> Result<M, GoldenError> {
+    let mut arrays = if case.weights.is_string() {
+        arrays(&case.weight_tensors()?)
+    } else {
+        let mut arrays = Arrays::new();
+        visit(&net, |name, value| {
+            let data = golden::splitmix_weights(name, &value.shape);
+            arrays.insert(name.to_owned(), Array { shape: value.shape, data });
+        });
+        arrays
+    };
+    arrays.retain(|name, _| keep(name));
+    load(net, arrays, "the case", &case.model).map_err(code)
+}
+
+/// Tensors as arrays by name.
+pub fn arrays(tensors: &Tensors) -> Arrays {
+    let array = |t: &Golden| Array { shape: t.shape.clone(), data: t.f32s() };
+    tensors.0.iter().map(|(name, t)| (name.clone(), array(t))).collect()
+}
+
+/// The case's config without the keys of `others`.
+pub fn config<T: DeserializeOwned>(case: &Case, others: &[&str]) -> Result<T, GoldenError> {
+    let mut config = case.config.clone();
+    if let Some(map) = config.as_object_mut() {
+        map.retain(|key, _| !others.contains(&key.as_str()));
+    }
+    serde_json::from_value(config).map_err(code)
+}
+
+/// Any error of the code under test.
+pub fn code(error: impl std::fmt::Display) -> GoldenError {
+    GoldenError::Code(error.to_string())
+}
+
+/// A stored tensor on a device.
+pub fn tensor<const D: usize>(t: &Golden, device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(t.f32s(), t.shape.clone()), device)
+}
+
+/// A tensor as the comparison takes it.
+pub fn golden<const D: usize>(t: Tensor<D>) -> Golden {
+    let shape = t.dims().to_vec();
+    let data = host(&t).into_iter().map(f64::from).collect();
+    Golden { shape, data: Data::F64(data) }
+}
+
+/// Numbers as a tensor of `shape`.
+pub fn numbers(values: impl IntoIterator<Item = f64>, shape: &[usize]) -> Golden {
+    Golden { shape: shape.to_vec(), data: Data::F64(values.into_iter().collect()) }
+}
+
+/// Truths as 1 and 0.
+pub fn bits(values: &[bool], shape: &[usize]) -> Golden {
+    numbers(values.iter().map(|&v| f64::from(v)), shape)
+}
+
+/// What is found, by name.
+pub type Found = BTreeMap<String, Golden>;
+
+/// The gradient of every parameter, `grad.NAME`; zeros where the loss doesn't reach one.
+pub fn gradients<M: Module>(net: &M, grads: &Gradients, found: &mut Found) {
+    struct Visitor<'a> {
+        path: ParamPath,
+        grads: &'a Gradients,
+        found: &'a mut Found,
+    }
+    impl ModuleVisitor for Visitor<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let value = param.val();
+            let grad = value.grad(self.grads).unwrap_or_else(|| value.inner().zeros_like());
+            self.found.insert(format!("grad.{}", self.path.name()), golden(grad));
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+    }
+    net.visit(&mut Visitor { path: ParamPath::default(), grads, found });
+}
+
+/// The L2 norm of all gradients together.
+pub fn grad_norm(found: &Found) -> f64 {
+    let grads = found.iter().filter(|(name, _)| name.starts_with("grad."));
+    let squares = grads.flat_map(|(_, grad)| grad.f64s()).map(|g| g * g);
+    squares.sum::<f64>().sqrt()
+}
+
+/// Adds `slice.NAME = X[:, slice_tokens, 0:16]` of token sequences, where the case asks for slices.
+/// `decoder` outputs keep all their tokens.
+pub fn slices(case: &Case, outputs: &[(String, Tensor<3>)], found: &mut Found) {
+    let Some(list) = case.config.get("slice_tokens").and_then(|v| v.as_array()) else { return };
+    let tokens: Vec<usize> =
+        list.iter().filter_map(serde_json::Value::as_u64).map(|t| t as usize).collect();
+    for (name, x) in outputs {
+        let x = x.clone().narrow(2, 0, 16);
+        let part = if name.starts_with("decoder") {
+            x
+        } else {
+            let rows = tokens.iter().map(|&t| x.clone().narrow(1, t, 1)).collect();
+            Tensor::cat(rows, 1)
+        };
+        found.insert(format!("slice.{name}"), golden(part));
+    }
+}

@@ -1,0 +1,174 @@
+//! `csiqa-*`: papers/csiqa.md, section 10.
+
+use biqa::golden::{Case, GoldenError, Tensors};
+use biqa::models::csiqa::{Csiqa, CsiqaConfig, CsiqaOutput, UNUSED};
+use biqa::nn::mask::{Layout, visible};
+use biqa_lab::losses::csiqa::{Features, Pairs, Shares, contrast, pairs};
+use biqa_lab::methods::csiqa::{CsiqaLosses, CsiqaMethod, CsiqaOptions};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::common::{Found, bits, code, config, filled, golden, gradients, slices, tensor};
+
+/// Keys of a case that are not the network's: training, slices, and rules with one value.
+const OTHERS: [&str; 10] = [
+    "slice_tokens",
+    "slice_channels",
+    "local_tokens",
+    "token_order",
+    "mask_layout",
+    "mask_ratio",
+    "contrast_weight",
+    "temperature",
+    "beta",
+    "pairs",
+];
+
+pub fn case(case: &Case) -> Result<(), GoldenError> {
+    let found = match (case.model.as_str(), case.kind.as_str()) {
+        ("csiqa", "forward") => forward(case)?,
+        ("csiqa", "train_forward") => training(case, false)?,
+        ("csiqa", "grad") => training(case, true)?,
+        ("csiqa_pairs", _) => told(&pairs_of(case)?, "pos", "neg"),
+        ("csiqa_contrast", _) => one_layer(case)?,
+        ("csiqa_mask", _) => mask(case)?,
+        (other, kind) => return Err(GoldenError::NotBuilt(format!("{other} {kind}"))),
+    };
+    case.compare_all(&Tensors(found))
+}
+
+fn network(case: &Case) -> Result<(CsiqaConfig, Csiqa), GoldenError> {
+    let sizes = config::<CsiqaConfig>(case, &OTHERS)?;
+    let net = Csiqa::new(&sizes, &Device::flex());
+    Ok((sizes, filled(net, case, |name| !UNUSED.contains(&name))?))
+}
+
+fn forward(case: &Case) -> Result<Found, GoldenError> {
+    let (_, net) = network(case)?;
+    let image = tensor(case.inputs()?.get("image")?, &Device::flex());
+    Ok(outputs(case, net.forward(image)))
+}
+
+fn outputs(case: &Case, out: CsiqaOutput) -> Found {
+    let CsiqaOutput { patches, input, blocks, norm, decoder_cls, decoder_local, score } = out;
+    let [b] = score.dims();
+    let mut tokens = vec![
+        ("tokens.input".to_owned(), input),
+        ("norm".to_owned(), norm),
+        ("decoder.cls".to_owned(), decoder_cls),
+        ("decoder.local".to_owned(), decoder_local),
+    ];
+    tokens.extend(blocks.into_iter().enumerate().map(|(i, z)| (format!("block.{i}"), z)));
+    let mut found = Found::from([
+        ("tokens.patch_embed".to_owned(), golden(patches)),
+        ("score".to_owned(), golden(score.reshape([b, 1]))),
+    ]);
+    slices(case, &tokens, &mut found);
+    found.extend(tokens.into_iter().map(|(name, x)| (name, golden(x))));
+    found
+}
+
+/// The keys of a case that recipes have in groups.
+fn options(case: &Case) -> Result<CsiqaOptions, GoldenError> {
+    let mut options = CsiqaOptions { beta: case.number("beta")?, ..CsiqaOptions::default() };
+    options.mask.ratio = case.number("mask_ratio")?;
+    options.mask.layout = layout(case)?;
+    options.contrast.weight = case.number("contrast_weight")?;
+    options.contrast.temperature = case.number("temperature")?;
+    let Shares { pos, pos_pool, neg, neg_pool, hard_pos, hard_neg } = shares(case)?;
+    (options.contrast.pos, options.contrast.pos_pool) = (pos, pos_pool);
+    (options.contrast.neg, options.contrast.neg_pool) = (neg, neg_pool);
+    (options.contrast.hard_pos, options.contrast.hard_neg) = (hard_pos, hard_neg);
+    Ok(options)
+}
+
+fn layout(case: &Case) -> Result<Layout, GoldenError> {
+    match case.text("mask_layout")? {
+        "intended" => Ok(Layout::Intended),
+        "released" => Ok(Layout::Released),
+        other => Err(code(format!("mask_layout {other:?}"))),
+    }
+}
+
+/// The sizes of the sets, in the group `pairs` or at the top.
+fn shares(case: &Case) -> Result<Shares, GoldenError> {
+    let group = case.config.get("pairs").unwrap_or(&case.config);
+    let share = |key: &'static str| {
+        let value = group.get(key).and_then(serde_json::Value::as_f64);
+        value.ok_or(GoldenError::Missing { what: "config number", name: key.to_owned() })
+    };
+    Ok(Shares {
+        pos: share("pos")?,
+        pos_pool: share("pos_pool")?,
+        neg: share("neg")?,
+        neg_pool: share("neg_pool")?,
+        hard_pos: share("hard_pos")?,
+        hard_neg: share("hard_neg")?,
+    })
+}
+
+fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
+    let (sizes, net) = network(case)?;
+    let method = CsiqaMethod::new(sizes, options(case)?);
+    let inputs = case.inputs()?;
+    let image: Tensor<4> = tensor(inputs.get("image")?, &Device::flex());
+    let (labels, teacher) = (inputs.get("label")?.f32s(), inputs.get("teacher_score")?.f32s());
+    let u = inputs.get("mask_u")?.f32s();
+    let per_block = u.len() / sizes.depth;
+    let mask_u = |block: usize| Some(u[block * per_block..(block + 1) * per_block].to_vec());
+
+    let net = net.train();
+    let losses = method.losses(&net, image.autodiff(), &labels, Some(&teacher), mask_u);
+    let CsiqaLosses { output, pairs, layers, contrast, smooth_l1 } = losses;
+    let contrast = contrast.ok_or_else(|| code("no contrast"))?;
+    let loss = smooth_l1.clone() + contrast.clone();
+    let mut found = outputs(case, output);
+    found.extend(told(&pairs, "pairs.pos", "pairs.neg"));
+    if with_grads {
+        gradients(&net, &loss.backward(), &mut found);
+    }
+    found.insert("contrast.layer".to_owned(), golden(Tensor::cat(layers, 0)));
+    found.insert("contrast".to_owned(), golden(contrast));
+    found.insert("loss.smooth_l1".to_owned(), golden(smooth_l1));
+    found.insert("loss".to_owned(), golden(loss));
+    Ok(found)
+}
+
+fn pairs_of(case: &Case) -> Result<Pairs, GoldenError> {
+    let inputs = case.inputs()?;
+    let (labels, teacher) = (inputs.get("label")?.f32s(), inputs.get("teacher_score")?.f32s());
+    let hard = case.config.get("hard").and_then(serde_json::Value::as_bool).unwrap_or(true);
+    Ok(pairs(&labels, hard.then_some(&teacher), &shares(case)?))
+}
+
+fn told(pairs: &Pairs, pos: &str, neg: &str) -> Found {
+    let shape = [pairs.pictures; 2];
+    Found::from([
+        (pos.to_owned(), bits(&pairs.pos, &shape)),
+        (neg.to_owned(), bits(&pairs.neg, &shape)),
+    ])
+}
+
+fn one_layer(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex().autodiff();
+    let features: Tensor<3> = tensor(case.inputs()?.get("features")?, &device).require_grad();
+    let pairs = pairs_of(case)?;
+    let of = Features::AllTokens.of(features.clone());
+    let loss = contrast(of, &pairs, case.number("temperature")?);
+    let grad = features.grad(&loss.backward()).ok_or_else(|| code("no gradient"))?;
+    let mut found = told(&pairs, "pos", "neg");
+    found.insert("loss".to_owned(), golden(loss));
+    found.insert("grad.features".to_owned(), golden(grad));
+    Ok(found)
+}
+
+fn mask(case: &Case) -> Result<Found, GoldenError> {
+    let inputs = case.inputs()?;
+    let u = inputs.get("mask_u")?;
+    let &[depth, b, h, others] = u.shape.as_slice() else { return Err(code("mask_u")) };
+    let n = others + 1;
+    // Blocks are images further along: every one has numbers of its own.
+    let mask = visible(&u.f32s(), [depth * b, h, n], case.number("mask_ratio")?, layout(case)?);
+    let mask = mask.ok_or_else(|| code("mask_u has another size"))?;
+    Ok(Found::from([("mask".to_owned(), bits(&mask, &[depth, b, h, n, n]))]))
+}

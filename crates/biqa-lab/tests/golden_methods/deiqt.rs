@@ -1,0 +1,61 @@
+//! `deiqt-*`: papers/deiqt.md, section 13.
+
+use biqa::golden::{Case, GoldenError, Tensors};
+use biqa::models::deiqt::{Deiqt, DeiqtConfig, DeiqtOutput};
+use biqa_lab::losses::regression::smooth_l1;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::common::{Found, config, filled, golden, grad_norm, gradients, numbers, slices, tensor};
+
+/// Keys of a case that are not the network's.
+const OTHERS: [&str; 5] = ["slice_tokens", "slice_channels", "loss", "beta", "reduction"];
+
+pub fn case(case: &Case) -> Result<(), GoldenError> {
+    if case.model != "deiqt" {
+        return Err(GoldenError::NotBuilt(case.model.clone()));
+    }
+    let device = Device::flex();
+    let net = Deiqt::new(&config::<DeiqtConfig>(case, &OTHERS)?, &device);
+    let net = filled(net, case, |_| true)?;
+    let image: Tensor<4> = tensor(case.inputs()?.get("image")?, &device);
+    let found = match case.kind.as_str() {
+        "forward" => forward(case, net.forward(image)),
+        "grad" => grad(case, net.train(), image.autodiff())?,
+        other => return Err(GoldenError::NotBuilt(format!("deiqt {other}"))),
+    };
+    case.compare_all(&Tensors(found))
+}
+
+fn forward(case: &Case, out: DeiqtOutput) -> Found {
+    let DeiqtOutput { patches, input, blocks, norm, panel } = out;
+    let [b] = panel.score.dims();
+    let mut tokens = vec![
+        ("tokens.input".to_owned(), input),
+        ("norm".to_owned(), norm),
+        ("decoder".to_owned(), panel.decoder),
+    ];
+    tokens.extend(blocks.into_iter().enumerate().map(|(i, z)| (format!("block.{i}"), z)));
+    let mut found = Found::from([
+        ("tokens.patch_embed".to_owned(), golden(patches)),
+        ("panel_scores".to_owned(), golden(panel.scores)),
+        ("score".to_owned(), golden(panel.score.reshape([b, 1]))),
+    ]);
+    slices(case, &tokens, &mut found);
+    found.extend(tokens.into_iter().map(|(name, x)| (name, golden(x))));
+    found
+}
+
+fn grad(case: &Case, net: Deiqt, image: Tensor<4>) -> Result<Found, GoldenError> {
+    let label: Tensor<2> = tensor(case.inputs()?.get("label")?, &image.device());
+    let [b, _] = label.dims();
+    let score = net.score(image);
+    let loss = smooth_l1(score.clone(), label.reshape([b]), case.number("beta")?);
+    let mut found = Found::new();
+    gradients(&net, &loss.backward(), &mut found);
+    let norm = grad_norm(&found);
+    found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
+    found.insert("score".to_owned(), golden(score.reshape([b, 1])));
+    found.insert("loss".to_owned(), golden(loss));
+    Ok(found)
+}

@@ -1,0 +1,191 @@
+//! `lmliqa-*`: papers/lml-iqa.md, section 11.
+
+use biqa::golden::{Case, GoldenError, Tensor as Golden, Tensors};
+use biqa::models::lmliqa::{LmlIqa, LmlIqaConfig};
+use biqa::weights::load;
+use biqa_lab::losses::lmliqa::{
+    ContrastWeights, box_saliency, class_map, contrast, crop_saliency, ema, mutual_saliency,
+    salient,
+};
+use biqa_lab::methods::lmliqa::{LmlIqaMethod, LmlIqaOptions, Views};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::common::{Found, arrays, code, config, filled, golden, gradients, numbers, tensor};
+
+/// Keys of the network; all others are the training's.
+const SIZES: [&str; 4] = ["encoder", "queries", "dec_heads", "proj_dim"];
+const OPTIONS: [&str; 10] = [
+    "saliency",
+    "tau",
+    "w_intra",
+    "w_inter",
+    "w_cluster",
+    "mutual",
+    "tau_mut",
+    "reg_crops",
+    "lambda_con",
+    "lambda_mut",
+];
+
+pub fn case(case: &Case) -> Result<(), GoldenError> {
+    let found = match (case.model.as_str(), case.kind.as_str()) {
+        ("lmliqa", "forward") => forward(case)?,
+        ("lmliqa", "train_forward") => training(case, false)?,
+        ("lmliqa", "grad") => training(case, true)?,
+        ("lmliqa_saliency", _) => saliency(case)?,
+        ("lmliqa_contrast_loss", _) => contrast_loss(case)?,
+        ("lmliqa_mutual_loss", _) => mutual_loss(case)?,
+        ("ema_update", _) => average(case)?,
+        (other, kind) => return Err(GoldenError::NotBuilt(format!("{other} {kind}"))),
+    };
+    case.compare_all(&Tensors(found))
+}
+
+fn forward(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex();
+    let net = LmlIqa::new(&config::<LmlIqaConfig>(case, &OPTIONS)?, &device);
+    let net = filled(net, case, |_| true)?;
+    let out = net.forward(tensor(case.inputs()?.get("image")?, &device));
+    let [n] = out.score.dims();
+    let embedding = net.embedding(out.tokens.clone()).ok_or_else(|| code("no projection"))?;
+    Ok(Found::from([
+        ("score".to_owned(), golden(out.score.reshape([n, 1]))),
+        ("tokens".to_owned(), golden(out.tokens)),
+        ("embedding".to_owned(), golden(embedding)),
+    ]))
+}
+
+fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
+    let device = Device::flex();
+    let sizes: LmlIqaConfig = config(case, &OPTIONS)?;
+    let options: LmlIqaOptions = config(case, &SIZES)?;
+    let student = LmlIqa::new(&sizes, &device);
+    let student = filled(student, case, |name| !name.starts_with("teacher."))?.train();
+    let all = arrays(&case.weight_tensors()?).into_iter();
+    let of_teacher = all
+        .filter_map(|(name, a)| name.strip_prefix("teacher.").map(|plain| (plain.to_owned(), a)));
+    let teacher = load(LmlIqa::new(&sizes, &device), of_teacher.collect(), "the case", "lmliqa");
+    let teacher = teacher.map_err(code)?;
+
+    let inputs = case.inputs()?;
+    let crops = inputs.get("crops")?;
+    let &[b, k, c, h, w] = crops.shape.as_slice() else { return Err(code("crops")) };
+    let crops = Golden { shape: vec![b * k, c, h, w], data: crops.data.clone() };
+    let boxes: Vec<[f32; 4]> = match inputs.get("boxes") {
+        Ok(boxes) => boxes.f32s().as_chunks().0.to_vec(),
+        Err(_) => Vec::new(),
+    };
+    let grads = Device::flex().autodiff();
+    let views = Views {
+        crops: tensor(&crops, &grads),
+        boxes: &boxes,
+        whole: inputs.get("whole").ok().map(|whole| tensor(whole, &grads)),
+        targets: tensor(inputs.get("labels")?, &grads),
+    };
+    let losses =
+        LmlIqaMethod::new(sizes, options).losses(&student, &teacher, views).map_err(code)?;
+    let total = losses.terms(&options).total().ok_or_else(|| code("no loss"))?;
+    let mut found = Found::new();
+    if with_grads {
+        gradients(&student, &total.backward(), &mut found);
+    }
+    let index = losses.salient.iter().map(|&m| m as f64);
+    found.extend([
+        ("score".to_owned(), golden(losses.score)),
+        ("score_teacher".to_owned(), golden(losses.score_teacher)),
+        ("saliency_teacher".to_owned(), golden(losses.saliency_teacher)),
+        ("salient_index".to_owned(), numbers(index, &[b])),
+        ("loss.reg".to_owned(), golden(losses.reg)),
+        ("loss.manifold".to_owned(), golden(losses.contrast.manifold)),
+        ("loss.cluster".to_owned(), golden(losses.contrast.cluster)),
+        ("loss.contrast".to_owned(), golden(losses.contrast.contrast)),
+        ("loss.total".to_owned(), golden(total)),
+    ]);
+    if let Some(mutual) = losses.mutual {
+        found.insert("loss.mutual".to_owned(), golden(mutual));
+    }
+    if let Some(own) = losses.saliency_student {
+        found.insert("saliency_student".to_owned(), golden(own));
+    }
+    Ok(found)
+}
+
+/// The class token's row of a stored attention, `[n, h, tokens]`.
+fn class_row(attention: Tensor<4>) -> Tensor<3> {
+    attention.narrow(2, 0, 1).squeeze_dim(2)
+}
+
+fn saliency(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex();
+    let inputs = case.inputs()?;
+    let attention = inputs.get("attention")?;
+    let found: Tensor<2> = if case.text("saliency")? == "global_cls" {
+        let boxes = inputs.get("boxes")?.f32s();
+        let map = class_map(class_row(tensor(attention, &device)));
+        box_saliency(map, boxes.as_chunks().0)
+    } else {
+        let &[b, k, h, n, _] = attention.shape.as_slice() else { return Err(code("attention")) };
+        let flat = Golden { shape: vec![b * k, h, n, n], data: attention.data.clone() };
+        crop_saliency(class_row(tensor(&flat, &device)), k)
+    };
+    let [b, k] = found.dims();
+    let index = salient(&biqa::weights::host(&found), k).into_iter().map(|m| m as f64);
+    Ok(Found::from([
+        ("index".to_owned(), numbers(index, &[b])),
+        ("saliency".to_owned(), golden(found)),
+    ]))
+}
+
+fn contrast_loss(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex().autodiff();
+    let inputs = case.inputs()?;
+    let student: Tensor<3> = tensor(inputs.get("student")?, &device).require_grad();
+    let teacher = tensor(inputs.get("teacher")?, &Device::flex());
+    let salient: Vec<usize> = inputs.get("index")?.f64s().into_iter().map(|m| m as usize).collect();
+    let weights: ContrastWeights = config(case, &[])?;
+    let losses = contrast(student.clone(), teacher, &salient, &weights);
+    let grads = losses.contrast.backward();
+    let grad = student.grad(&grads).ok_or_else(|| code("no gradient"))?;
+    Ok(Found::from([
+        ("loss.manifold".to_owned(), golden(losses.manifold)),
+        ("loss.cluster".to_owned(), golden(losses.cluster)),
+        ("loss.contrast".to_owned(), golden(losses.contrast)),
+        ("grad.student".to_owned(), golden(grad)),
+    ]))
+}
+
+fn mutual_loss(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex().autodiff();
+    let inputs = case.inputs()?;
+    let student: Tensor<2> = tensor(inputs.get("student")?, &device).require_grad();
+    let teacher = tensor(inputs.get("teacher")?, &Device::flex());
+    let loss = mutual_saliency(student.clone(), teacher, case.number("tau_mut")?);
+    let grad = student.grad(&loss.backward()).ok_or_else(|| code("no gradient"))?;
+    Ok(Found::from([
+        ("loss.mutual".to_owned(), golden(loss)),
+        ("grad.student".to_owned(), golden(grad)),
+    ]))
+}
+
+/// (6.3) over arrays of any name, a step after the other.
+fn average(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex();
+    let inputs = case.inputs()?;
+    let flat = |t: &Golden| -> Tensor<1> {
+        let values = t.f32s();
+        tensor(&Golden { shape: vec![values.len()], data: t.data.clone() }, &device)
+    };
+    let mut found = Found::new();
+    for (name, first) in &inputs.0 {
+        let Some(plain) = name.strip_prefix("teacher.") else { continue };
+        let mut teacher = flat(first);
+        for step in 0..case.integer("steps")? {
+            let student = inputs.get(&format!("student.{step}.{plain}"))?;
+            teacher = ema(teacher, flat(student), case.number("momentum")?);
+        }
+        let values = biqa::weights::host(&teacher).into_iter().map(f64::from);
+        found.insert(name.clone(), numbers(values, &first.shape));
+    }
+    Ok(found)
+}
