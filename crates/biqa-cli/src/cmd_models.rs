@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::iter::{once, repeat};
 
 use anyhow::anyhow;
 use biqa::models::{Entry, entry, registry};
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 
 use crate::args::ModelsArgs;
 use crate::exit::Exit;
+use crate::output::columns;
+use crate::words::wrapped;
 
 pub fn run(args: &ModelsArgs) -> anyhow::Result<Exit> {
     let out = &mut io::stdout().lock();
@@ -30,6 +33,9 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<Exit> {
     out.flush()?;
     Ok(Exit::Fine)
 }
+
+/// Columns for the names of a card's fields.
+const NAME: usize = 12;
 
 fn table(out: &mut impl Write, papers: bool) -> anyhow::Result<()> {
     let width = registry().iter().map(|entry| entry.name.len()).max().unwrap_or(0);
@@ -90,6 +96,9 @@ fn card(out: &mut impl Write, card: &ModelCard, as_json: bool) -> anyhow::Result
     let data = &card.data;
     let counts = format_args!("{} photos, chosen on {}", data.train, data.val);
     field(out, "trained on", format_args!("{} ({}): {counts}", data.dataset, data.split))?;
+    if !data.labels.is_empty() {
+        field(out, "labels", &data.labels)?;
+    }
     field(out, "started from", &data.init)?;
     field(out, "seed", card.seed)?;
     field(out, "recipe", format_args!("sha256 {}", card.recipe_digest))?;
@@ -109,7 +118,13 @@ fn card(out: &mut impl Write, card: &ModelCard, as_json: bool) -> anyhow::Result
 }
 
 fn field(out: &mut impl Write, name: &str, value: impl Display) -> io::Result<()> {
-    writeln!(out, "{name:12}  {value}")
+    // A terminal is read, a pipe is searched: only the first has lines of a width.
+    let width = columns().unwrap_or(usize::MAX).saturating_sub(NAME + 2).max(NAME);
+    let lines = wrapped(&value.to_string(), width);
+    lines
+        .iter()
+        .zip(once(name).chain(repeat("")))
+        .try_for_each(|(line, name)| writeln!(out, "{name:NAME$}  {line}"))
 }
 
 fn interval(figure: Interval) -> String {

@@ -87,6 +87,9 @@ fn target(args: &ProtocolArgs) -> anyhow::Result<Option<Manifest>> {
     let options = Options {
         allow_missing: if args.load.partial { usize::MAX } else { args.load.allow_missing },
         partial: args.load.partial,
+        labels: args.test_labels,
+        content: args.test_content.clone(),
+        list: args.test_list.clone(),
         direction: args.test_direction,
         range: args.test_range,
         ..Options::default()

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// `println!` that returns its failure: a closed or full standard output is an error, no panic.
 macro_rules! out {
     ($($words:tt)*) => {{
@@ -71,6 +73,43 @@ pub fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
 
+/// The text in lines of at most `width` columns, broken at spaces; a longer word is broken anywhere.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut rest = word;
+        loop {
+            let line = lines.last_mut().expect("there is one");
+            let gap = usize::from(!line.is_empty());
+            if line.width() + gap + rest.width() <= width {
+                if gap == 1 {
+                    line.push(' ');
+                }
+                line.push_str(rest);
+                break;
+            }
+            if line.is_empty() {
+                let first = head(rest.chars(), width);
+                rest = &rest[first.len()..];
+                *line = first;
+            }
+            lines.push(String::new());
+        }
+    }
+    lines
+}
+
+/// As many characters as fit into `width` columns; a wide one that half fits is left out.
+pub fn head(chars: impl Iterator<Item = char>, width: usize) -> String {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= width
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +131,18 @@ mod tests {
     fn one_is_singular() {
         assert_eq!(count(1, "image"), "1 image");
         assert_eq!(count(0, "image"), "0 images");
+    }
+
+    #[test]
+    fn a_long_reason_keeps_every_word_and_no_line_is_too_long() {
+        let why =
+            "no file of the kind that one would expect (take another one), 夏休み夏休み夏休み";
+        for width in 8..90 {
+            let lines = wrapped(why, width);
+            assert!(lines.iter().all(|line| line.width() <= width), "{width}: {lines:?}");
+            let joined: String = lines.concat().replace(' ', "");
+            assert_eq!(joined, why.replace(' ', ""), "{width}");
+        }
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
     }
 }

@@ -133,8 +133,8 @@ fn bad_labels_name_the_file_the_line_what_is_there_and_what_to_do() {
         ),
         (
             "1600.AWGN.1.png 0.5\n\n1600.AWGN.2.png\n",
-            "ROOT/csiq_label.txt, line 3: 1 fields, expected name, score; correct it, or take the \
-             file of the release again",
+            "ROOT/csiq_label.txt, line 3: 1 fields, expected name, score; correct it, or take it anew from where it \
+             came",
         ),
         (
             "1600.AWGN.1.png 0.5\r\n1600.awgn.1.PNG 0.5\r\n",

@@ -4,8 +4,13 @@
 //! and, for random crops, an address (seed, name, number): no clock, no hidden randomness, and no
 //! picture, whatever its shape, makes more pixels than the policy says.
 
+mod windows;
+
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
+use self::windows::{spaced, windows};
 use crate::image::Rgb8;
 use crate::random::{fnv1a64, scale_below, splitmix64};
 use crate::resize::{Filter, ResizeError, crop, resize, short_side};
@@ -71,14 +76,12 @@ pub struct Details {
     pub rows: u32,
 }
 
-/// A picture may be this many times as long as it is wide before it is seen through windows.
-const LONGEST: u32 = 3;
-/// Windows of a longer picture at most.
-const MOST_WINDOWS: u32 = 8;
 /// A card can't ask for more than this many sizes, pixels along a side, or crops of a grid.
 const MOST_SIZES: usize = 8;
 const LARGEST_SIDE: u32 = 4096;
 const MOST_CROPS: u32 = 1024;
+/// Nor for more pixels in all its crops, which are in memory together: 192 MiB.
+const MOST_PIXELS: u64 = 1 << 26;
 
 /// What a view cut out of a picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,13 +147,14 @@ impl View {
                 }
                 let fits = |d: &Details| {
                     let crops = d.columns.saturating_mul(d.rows);
-                    side(d.crop) && d.from >= d.crop && (1..=MOST_CROPS).contains(&crops)
+                    side(d.crop) && d.from >= d.crop && are_few(crops, d.crop)
                 };
                 if let Some(d) = details.as_ref().filter(|d| !fits(d)) {
                     let Details { from, crop, columns, rows } = d;
                     return bad(
                         "details",
-                        "crop of 1 to 4096 pixels, from at least crop, 1 to 1024 crops",
+                        "crop of 1 to 4096 pixels, from at least crop, 1 to 1024 crops, together at \
+                         most 67 megapixels",
                         format!("crop {crop}, from {from}, {columns} x {rows} crops"),
                     );
                 }
@@ -161,9 +165,10 @@ impl View {
                     let found = format!("{crop} and {short}");
                     return bad("crop and short_side", "1 to 4096 pixels", found);
                 }
-                if *columns == 0 || *rows == 0 || columns.saturating_mul(*rows) > MOST_CROPS {
-                    let expected = "1 or more each, together at most 1024 crops";
-                    return bad("columns and rows", expected, format!("{columns} and {rows}"));
+                if !are_few(columns.saturating_mul(*rows), *crop) {
+                    let expected = "1 or more each, together at most 1024 crops and 67 megapixels";
+                    let found = format!("{columns} and {rows} of {crop} pixels");
+                    return bad("columns and rows", expected, found);
                 }
             }
         }
@@ -211,9 +216,9 @@ impl View {
                 if let Some(details) = details.as_ref().filter(|d| short >= d.from) {
                     let close = details.cut(picture)?;
                     notes.push(format!("large: {} close looks beside the whole", close.len()));
-                    windows.extend(close);
+                    windows.extend(close.into_iter().map(Cow::Owned));
                 }
-                let look = |window: &Rgb8| self.look(window, sizes, *smallest);
+                let look = |window: &Cow<'_, Rgb8>| self.look(window, sizes, *smallest);
                 windows.iter().map(look).collect::<Result<_, _>>()?
             }
             Policy::Grid { short_side, crop, columns, rows } => {
@@ -298,30 +303,10 @@ impl Details {
     }
 }
 
-/// Offset `i` of `n` evenly spaced ones from 0 to `room`; the middle where there is only one.
-fn spaced(room: u32, i: u32, n: u32) -> u32 {
-    if n == 1 { room / 2 } else { (u64::from(room) * u64::from(i) / u64::from(n - 1)) as u32 }
-}
-
-/// The picture itself, or windows of it where it is longer than [`LONGEST`] to 1.
-fn windows(picture: &Rgb8, notes: &mut Vec<String>) -> Result<Vec<Rgb8>, ViewError> {
-    let (width, height) = (picture.width(), picture.height());
-    let (short, long) = (width.min(height), width.max(height));
-    let window = short.saturating_mul(LONGEST);
-    if long <= window {
-        return Ok(vec![picture.clone()]);
-    }
-    let n = long.div_ceil(window).min(MOST_WINDOWS);
-    notes.push(format!("long: seen through {n} windows of {LONGEST}:1"));
-    let cut = |i| {
-        let offset = spaced(long - window, i, n);
-        if width >= height {
-            crop(picture, offset, 0, window, short)
-        } else {
-            crop(picture, 0, offset, short, window)
-        }
-    };
-    Ok((0..n).map(cut).collect::<Result<_, _>>()?)
+/// Whether so many crops of this side can be in memory together.
+fn are_few(crops: u32, side: u32) -> bool {
+    let pixels = u64::from(crops) * u64::from(side) * u64::from(side);
+    (1..=MOST_CROPS).contains(&crops) && pixels <= MOST_PIXELS
 }
 
 /// Where a random crop is taken: its address (papers/protocol.md, 2.4).

@@ -272,6 +272,20 @@ pub struct ProtocolArgs {
     #[arg(help_heading = "Another set")]
     pub test_root: Option<PathBuf>,
 
+    /// --labels of the set that is tested on
+    #[arg(long, value_name = "FORM", requires = "test_on", help_heading = "Another set")]
+    pub test_labels: Option<LabelForm>,
+
+    /// --content of the set that is tested on
+    #[arg(long, value_name = "WHAT", requires = "test_on", value_parser = parse_content)]
+    #[arg(help_heading = "Another set")]
+    pub test_content: Option<Content>,
+
+    /// --list of the set that is tested on
+    #[arg(long, value_name = "CSV", requires = "test_on", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Another set")]
+    pub test_list: Option<PathBuf>,
+
     /// --direction of the set that is tested on
     #[arg(long, value_name = "WAY", requires = "test_on", value_parser = parse_direction)]
     #[arg(help_heading = "Another set")]

@@ -19,7 +19,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use biqa::record::Record;
 
-pub use self::table::Table;
+pub use self::table::{Table, columns};
 use crate::words::shown;
 
 /// The suffixes that `-o` knows, for messages.

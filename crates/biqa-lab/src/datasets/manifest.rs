@@ -166,6 +166,16 @@ impl Manifest {
         }
     }
 
+    /// Direction and scale of the labels, for a card.
+    pub fn labels_words(&self) -> String {
+        let [lo, hi] = self.range_nominal;
+        let (name, better) = match self.direction {
+            Direction::Mos => ("MOS", "higher"),
+            Direction::Dmos => ("DMOS", "lower"),
+        };
+        format!("{name}, {lo} to {hi}, {better} is better")
+    }
+
     /// The normalised target: 0 worst, 1 best on the nominal range. Not clipped.
     pub fn target(&self, score: f64) -> f64 {
         let [lo, hi] = self.range_nominal;

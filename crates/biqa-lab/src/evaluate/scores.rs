@@ -25,7 +25,8 @@ pub fn subject_of_scores(file: &Path) -> Result<Subject, EvaluateError> {
 
 /// The prediction of every one of `rows`, and what is to be said about how they were found. A
 /// `predictions.csv` of ours is read by its column `prediction`, since its `score` is the label; of
-/// several repeats in it, `repeat` takes one. Names are those of the set, see [`Names::find`].
+/// several repeats in it, `repeat` takes one. Names are those of the set; other letter case, and folders
+/// in front, are forgiven where one image alone is meant.
 pub fn read_scores(
     file: &Path,
     repeat: Option<usize>,

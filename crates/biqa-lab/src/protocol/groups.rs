@@ -157,7 +157,13 @@ fn protocol(settings: &Settings, job: &Job) -> Protocol {
         (None, None, _) if chosen_on(job.form) == Part::Val => ProtocolName::Honest,
         (None, None, _) => ProtocolName::Published,
     };
-    let mut switches = Vec::new();
+    // What a paper's run would do otherwise, so that nobody takes this one for it.
+    let view = &settings.recipe.view;
+    let mut switches = vec![
+        format!("view = {}", view.label()),
+        "target = normalised".to_owned(),
+        "prepare = none".to_owned(),
+    ];
     for (on, switch) in
         [(settings.allow_leak, "allow_leak"), (settings.group_equal_bytes, "group_equal_bytes")]
     {

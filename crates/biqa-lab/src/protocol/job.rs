@@ -163,6 +163,7 @@ fn keep_model(
     let targets: Vec<f64> = options.val.iter().map(|p| f64::from(p.target)).collect();
     let scale = calibrate(&outcome.val_scores, &targets)?;
     let data = Data {
+        labels: settings.source.labels_words(),
         dataset: settings.source.dataset.clone(),
         split: format!("{} {} of {}, seed {}", job.form, job.index, settings.rule, settings.seed),
         manifest_digest: settings.source.digest(),

@@ -220,7 +220,7 @@ fn on_splits(pairs: &[(String, OnSplits)], number: usize) -> Option<Table> {
 }
 
 /// A probability: three digits that count, in plain writing.
-fn p(value: Option<f64>) -> Cell {
+pub(super) fn p(value: Option<f64>) -> Cell {
     let mut cell = Cell::number(value, 4);
     if value.is_some_and(|v| v < 0.0001) {
         "< 0.0001".clone_into(&mut cell.text);

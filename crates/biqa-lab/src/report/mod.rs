@@ -3,6 +3,7 @@
 //! `papers/protocol.md`, section 7. [`report`] only reads: runs, training logs, and the pictures
 //! that become thumbnails. Called by `biqa report`.
 
+mod between;
 mod compare;
 mod curves;
 mod data;
@@ -108,6 +109,7 @@ pub fn report(runs: &[Run], options: &Options) -> Result<Report, ReportError> {
             .map_err(|source| ReportError::Stats { folder: folder.clone(), source })?;
         document.sections.push(section);
     }
+    document.sections.extend(between::section(&all, &names));
     for (number, (findings, name)) in all.iter().zip(&names).enumerate() {
         document.sections.push(detail::section(findings, name, number + 1, options.pictures));
     }

@@ -220,3 +220,23 @@ fn two_lists_of_ones_own_are_two_sets() {
     let sets = |runs: &[Run]| made(runs).html().matches("<section id=\"set-").count();
     assert_eq!((sets(&[own("a1"), own("a1")]), sets(&[own("a1"), own("b2")])), (1, 2));
 }
+
+#[test]
+fn one_model_on_two_sets_is_compared_by_fishers_z() {
+    let mut other = changed(run(40, 1), |i, image| image.prediction += (i as f64 * 1.7).sin());
+    other.results.dataset.key = "other".to_owned();
+    other.results.dataset.name = "Other".to_owned();
+    let first = run(24, 1);
+    let text = made(&[first.clone(), other.clone()]).markdown("report.html");
+    assert!(text.contains("The same model on different sets"), "{text}");
+    let r = [&first, &other].map(|run| run.results.repeats[0].figures.srcc.value.expect("defined"));
+    let z = crate::stats::independent(crate::stats::Coefficient::Spearman, r, [24, 40]);
+    let z = format!("{:.3}", z.expect("enough images").statistic.abs());
+    assert!(text.contains(&z), "{z} is not in {text}");
+    // Another model, or the same set, is no such pair.
+    let mut stranger = other.clone();
+    stranger.results.subject.name = "another".to_owned();
+    for runs in [[first.clone(), stranger], [first.clone(), first]] {
+        assert!(!made(&runs).markdown("report.html").contains("different sets"));
+    }
+}

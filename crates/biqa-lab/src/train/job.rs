@@ -135,6 +135,7 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
     let data = Data {
         dataset: manifest.dataset.clone(),
         split: split_words(job, &recipe),
+        labels: manifest.labels_words(),
         manifest_digest: manifest.digest(),
         train: counts.0,
         val: counts.1,

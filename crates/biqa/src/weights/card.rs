@@ -59,6 +59,9 @@ pub struct Data {
     pub dataset: String,
     /// How it was split.
     pub split: String,
+    /// What its labels were: their direction and their scale, in words; empty in older cards.
+    #[serde(default)]
+    pub labels: String,
     /// Digest of the manifest's rows.
     pub manifest_digest: String,
     /// Photos trained on.
