@@ -223,7 +223,7 @@ fn weights() {
             arrays.extend((0..4).map(|i| (format!("more.{i}"), one["a"].clone())));
         })),
     );
-    texts.debug("an unknown method", from(&with_card(|c| c.method = "deiqt".to_owned())));
+    texts.debug("an unknown method", from(&with_card(|c| c.method = "nima".to_owned())));
     texts.debug("a backbone", from(&with_card(|c| c.method = "vit".to_owned())));
     texts.debug("a config of other words", from(&with_card(|c| c.config = json!({"a": 1}))));
     texts.debug("taps that fall", from(&with_card(|c| c.config["taps"] = json!([3, 1]))));

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 
 use half::{bf16, f16};
+use pytorch_reader::{PickleError, PytorchError};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -38,14 +39,19 @@ impl Precision {
 /// Reads a file of weights by its content: a ZIP or pickle is PyTorch's, anything else safetensors.
 pub fn read(path: &Path) -> Result<(Arrays, Option<ModelCard>), WeightsError> {
     let bytes = read_bytes(path)?;
-    let is_zip = bytes.starts_with(b"PK\x03\x04");
-    // A safetensors file begins with the length of its JSON header, which may look like a pickle's
-    // first two bytes; but then its ninth is the JSON's brace.
-    let is_pickle = matches!(bytes[..], [0x80, 2..=5, ..]) && bytes.get(8) != Some(&b'{');
-    if is_zip || is_pickle {
+    if is_pytorch(&bytes) {
         return Ok((read_pth(path)?, None));
     }
     read_safetensors(&bytes, &path.display().to_string())
+}
+
+/// Whether a file is PyTorch's, a ZIP or a pickle, by its first nine bytes or more.
+pub(super) fn is_pytorch(start: &[u8]) -> bool {
+    let is_zip = start.starts_with(b"PK\x03\x04");
+    // A safetensors file begins with the length of its JSON header, which may look like a pickle's
+    // first two bytes; but then its ninth is the JSON's brace.
+    let is_pickle = matches!(start, [0x80, 2..=5, ..]) && start.get(8) != Some(&b'{');
+    is_zip || is_pickle
 }
 
 /// Reads a safetensors file from memory. `name` stands for the file in errors.
@@ -88,8 +94,8 @@ pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
     let format =
         |reason: String| WeightsError::Format { name: name.clone(), format: "PyTorch", reason };
     let reader = pytorch_reader::PytorchReader::new(path).map_err(|e| {
-        // A trainer's own classes beside the weights may be more than the reader knows.
-        format(format!("{e}; if it holds more than weights, save its entry \"model\" alone"))
+        let hint = "; if it holds more than weights, save its entry \"model\" alone";
+        format(format!("{e}{}", if meets_unknown_objects(&e) { hint } else { "" }))
     })?;
     // A view can claim far more numbers than the file holds (an `expand` has stride 0).
     let claimed: usize = reader
@@ -123,6 +129,18 @@ pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
         }
     }
     Ok(arrays)
+}
+
+/// A trainer's own classes beside the weights may be more than the reader knows.
+fn meets_unknown_objects(error: &PytorchError) -> bool {
+    use PickleError::{InvalidData, UnexpectedOpCode, UnsupportedOpCode, UnsupportedType};
+    match error {
+        PytorchError::Pickle(error) => matches!(
+            error,
+            InvalidData(_) | UnexpectedOpCode(_) | UnsupportedOpCode(_) | UnsupportedType(_)
+        ),
+        _ => false,
+    }
 }
 
 /// Writes arrays, with the card where there is one. The bytes are a function of the arguments.
@@ -196,8 +214,8 @@ fn pth_to_f32(bytes: &[u8], dtype: &str) -> Option<Vec<f32>> {
     widen(bytes, dtype)
 }
 
-/// Little-endian numbers of a named type as float32.
-fn widen(bytes: &[u8], dtype: &str) -> Option<Vec<f32>> {
+/// Little-endian numbers of a named type as float32; `None` for other types.
+pub(super) fn widen(bytes: &[u8], dtype: &str) -> Option<Vec<f32>> {
     fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|&c| f(c)).collect()
     }

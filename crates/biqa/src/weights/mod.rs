@@ -7,10 +7,12 @@
 mod card;
 mod file;
 mod module;
+mod partial;
 
 pub use card::{Data, Interval, Metrics, ModelCard, Scale, ScaleError};
 pub use file::{Precision, read, read_pth, read_safetensors, to_safetensors, write_safetensors};
 pub use module::{ParamPath, Value, collect, freeze, host, load, visit};
+pub use partial::read_some;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
