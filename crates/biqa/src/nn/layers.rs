@@ -6,6 +6,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::conv::conv_act;
+use super::norm::{Seen, normalised};
 
 /// An empty parameter.
 pub fn param<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
@@ -120,12 +121,17 @@ pub const BATCH_NORM_EPS: f64 = 1e-5;
 impl BatchNorm {
     /// An empty layer over `c` channels.
     pub fn new(c: usize, device: &Device) -> Self {
+        Self::with_eps(c, BATCH_NORM_EPS, device)
+    }
+
+    /// An empty layer over `c` channels with an epsilon of its own.
+    pub fn with_eps(c: usize, eps: f64, device: &Device) -> Self {
         Self {
             weight: param([c], device),
             bias: param([c], device),
             running_mean: buffer([c], device),
             running_var: buffer([c], device),
-            eps: BATCH_NORM_EPS,
+            eps,
         }
     }
 
@@ -139,6 +145,13 @@ impl BatchNorm {
             self.running_var.val(),
             self.eps,
         )
+    }
+
+    /// The same for `[b, c]` or `[b, c, h, w]` with the statistics of the batch, which go into
+    /// `seen`, or with the stored ones where there is no `seen`.
+    pub fn forward_in<const D: usize>(&self, x: Tensor<D>, seen: Option<&mut Seen>) -> Tensor<D> {
+        let affine = (self.weight.val(), self.bias.val());
+        normalised(x, affine, [&self.running_mean, &self.running_var], self.eps, seen)
     }
 
     /// The factor and the shift of every channel that inference mode amounts to.

@@ -4,12 +4,17 @@
 //! are. A layer is made empty (zeros) on a device and filled by [`crate::weights::load`] or by an
 //! initialiser of the lab.
 
+pub mod bicubic;
 pub mod conv;
+pub mod crossvit;
 pub mod decoder;
 pub mod deit;
 mod kernels;
 pub mod layers;
+pub mod llama;
 pub mod mask;
 pub mod mobilenet;
+pub mod norm;
 pub mod pool;
+pub mod resnet;
 pub mod vit;

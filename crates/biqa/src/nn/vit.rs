@@ -135,18 +135,10 @@ impl Vit {
     /// `[b, 3, size, size]` to every intermediate result.
     pub fn forward(&self, x: Tensor<4>) -> VitOutput {
         let patches = self.patch_embed.forward(x);
-        let [b, _, d] = patches.dims();
-
-        // eq. 1:  z_0 = [class; patches E] + positions
-        let class = self.cls_token.val().expand([b, 1, d]);
-        let input = Tensor::cat(vec![class, patches.clone()], 1) + self.pos_embed.val();
-
-        let mut z = input.clone();
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            z = block.forward(z);
-            blocks.push(z.clone());
-        }
+        let input = self.input(patches.clone());
+        let blocks = self.first_blocks(input.clone(), self.blocks.len());
+        let z = blocks.last().unwrap_or(&input).clone();
+        let [b, _, d] = z.dims();
 
         // eq. 4:  y = LN(z_L^0)
         let tokens = self.norm.forward(z);
@@ -155,6 +147,28 @@ impl Vit {
             head.forward(class)
         });
         VitOutput { patches, input, blocks, tokens, logits }
+    }
+
+    /// `[b, 3, size, size]` to the outputs of the first `count` blocks, `[b, n, d]` each, for
+    /// networks that read inner tokens alone.
+    pub fn inner(&self, x: Tensor<4>, count: usize) -> Vec<Tensor<3>> {
+        self.first_blocks(self.input(self.patch_embed.forward(x)), count)
+    }
+
+    /// eq. 1:  z_0 = [class; patches E] + positions
+    fn input(&self, patches: Tensor<3>) -> Tensor<3> {
+        let [b, _, d] = patches.dims();
+        let class = self.cls_token.val().expand([b, 1, d]);
+        Tensor::cat(vec![class, patches], 1) + self.pos_embed.val()
+    }
+
+    fn first_blocks(&self, mut z: Tensor<3>, count: usize) -> Vec<Tensor<3>> {
+        let mut outputs = Vec::with_capacity(count);
+        for block in &self.blocks[..count.min(self.blocks.len())] {
+            z = block.forward(z);
+            outputs.push(z.clone());
+        }
+        outputs
     }
 }
 
@@ -173,7 +187,8 @@ impl PatchEmbed {
 }
 
 impl Block {
-    fn new(config: &VitConfig, device: &Device) -> Self {
+    /// An empty block; of `config` it reads the sizes of a block.
+    pub fn new(config: &VitConfig, device: &Device) -> Self {
         let VitConfig { embed_dim: d, mlp_ratio, norm_eps, .. } = *config;
         let scale = || config.layer_scale.then(|| LayerScale { gamma: param([d], device) });
         Self {
