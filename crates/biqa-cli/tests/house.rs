@@ -212,7 +212,9 @@ fn every_entry_of_the_registry_is_documented() {
     let mut faults = Vec::new();
     for entry in biqa::models::registry() {
         let page = format!("docs/methods/{}.md", entry.name);
+        // `mobilenet_v2` is in `mobilenet.rs`, `resnet50` in `resnet.rs`.
         let stem = entry.name.split('_').next().unwrap_or(entry.name);
+        let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit());
         let source = format!("crates/biqa/src/nn/{stem}");
         let author = entry.paper.split_whitespace().next().unwrap_or_default();
         let in_source = || {

@@ -1,12 +1,15 @@
 //! A model file of every paper's network, opened by its card.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{Value, json};
 
+use super::csfiqa::CsfiqaConfig;
 use super::csiqa::CsiqaConfig;
 use super::deiqt::DeiqtConfig;
+use super::glintiqa::GlintIqaConfig;
 use super::lmliqa::LmlIqaConfig;
 use super::made::arrays;
+use super::qpt::QptConfig;
 use super::{Network, registry};
 use crate::image::Rgb8;
 use crate::scorer::{Scorer, digest};
@@ -14,12 +17,14 @@ use crate::view::{Policy, View};
 use crate::weights::{Arrays, Data, ModelCard, Precision, Scale, WeightsError, to_safetensors};
 
 /// The smallest preset of each, as its card says it.
-fn smoke() -> [(&'static str, Value); 3] {
+fn smoke() -> [(&'static str, Value); 5] {
     let of = |config: Option<Value>| config.expect("a preset");
     [
         ("deiqt", of(DeiqtConfig::preset("smoke").map(|c| json!(c)))),
         ("csiqa", of(CsiqaConfig::preset("smoke").map(|c| json!(c)))),
         ("lmliqa", of(LmlIqaConfig::preset("smoke").map(|c| json!(c)))),
+        ("csfiqa", of(CsfiqaConfig::preset("smoke").map(|c| json!(c)))),
+        ("glintiqa", of(GlintIqaConfig::preset("smoke").map(|c| json!(c)))),
     ]
 }
 
@@ -30,11 +35,14 @@ fn made_up(method: &str, config: &Value) -> Arrays {
         Network::Deiqt(net) => arrays(&*net),
         Network::Csiqa(net) => arrays(&*net),
         Network::LmlIqa(net) => arrays(&*net),
+        Network::Csfiqa(net) => arrays(&*net),
+        Network::GlintIqa(net) => arrays(&*net),
+        Network::Qpt(net) => arrays(&*net),
     }
 }
 
-fn open(method: &str, config: &Value, weights: &Arrays, crop: u32) -> Result<Scorer, WeightsError> {
-    let card = ModelCard {
+fn card(method: &str, config: &Value, weights: &Arrays, crop: u32) -> ModelCard {
+    ModelCard {
         name: method.to_owned(),
         version: "0".to_owned(),
         method: method.to_owned(),
@@ -55,7 +63,11 @@ fn open(method: &str, config: &Value, weights: &Arrays, crop: u32) -> Result<Sco
         data_terms: String::new(),
         known_failures: Vec::new(),
         anchors: Vec::new(),
-    };
+    }
+}
+
+fn open(method: &str, config: &Value, weights: &Arrays, crop: u32) -> Result<Scorer, WeightsError> {
+    let card = card(method, config, weights, crop);
     Scorer::from_bytes(&to_safetensors(weights, Some(&card), Precision::F32), "made-up")
 }
 
@@ -73,6 +85,35 @@ fn every_papers_network_scores_a_picture_by_its_card() {
         assert!(score.raw.is_finite(), "{method}: {score:?}");
         assert_eq!(scorer.score(&picture()).expect("again"), score, "{method}");
     }
+}
+
+/// Section 9, item 9, of papers/glintiqa.md: any number of threads, one score.
+#[test]
+fn a_raw_score_is_the_mean_of_twenty_five_crops_on_any_thread() {
+    let config = json!(GlintIqaConfig::preset("smoke").expect("a preset"));
+    let weights = made_up("glintiqa", &config);
+    let mut card = card("glintiqa", &config, &weights, 32);
+    card.view.policy = Policy::Grid { short_side: None, crop: 32, columns: 5, rows: 5 };
+    let (view, bytes) = (card.view.clone(), to_safetensors(&weights, Some(&card), Precision::F32));
+    let scorer = Scorer::from_bytes(&bytes, "made-up").expect("it fits");
+    let score = scorer.score(&picture()).expect("25 crops");
+    let threads = std::thread::scope(|scope| {
+        let score = || scorer.score(&picture()).expect("25 crops");
+        let started = [(); 3].map(|()| scope.spawn(score));
+        started.map(|thread| thread.join().expect("no panic"))
+    });
+    assert!(threads.iter().all(|other| *other == score));
+
+    let net = Network::new("glintiqa", &config, "made-up", &Device::flex());
+    let net = net.and_then(|net| net.load(weights, "made-up")).expect("it fits");
+    let crops = view.apply(&picture()).expect("a view").looks.concat();
+    assert_eq!(crops.len(), 25);
+    let one = |crop: &Rgb8| {
+        let data = TensorData::new(view.to_tensor(crop), [1, 3, 32, 32]);
+        net.score(vec![Tensor::from_data(data, &Device::flex())])
+    };
+    let mean = crops.iter().map(one).sum::<f64>() / 25.0;
+    assert!((mean - score.raw).abs() < 1e-9, "{mean}, not {}", score.raw);
 }
 
 #[test]
@@ -93,4 +134,23 @@ fn an_unknown_key_of_a_config_is_refused_by_name() {
         let error = error.expect("no such key").to_string();
         assert!(error.contains("paneel"), "{method}: {error}");
     }
+}
+
+#[test]
+fn qpt_takes_crops_of_any_size() {
+    let config = json!(QptConfig::preset("smoke").expect("a preset"));
+    for crop in [32, 40] {
+        let scorer = open("qpt", &config, &made_up("qpt", &config), crop).expect("it fits");
+        assert!(scorer.score(&picture()).expect("two crops").raw.is_finite(), "{crop}");
+    }
+}
+
+#[test]
+fn the_lite_form_of_csfiqa_has_no_language_model() {
+    let with = json!(CsfiqaConfig::preset("smoke").expect("a preset"));
+    let error = Network::new("csfiqa-lite", &with, "made-up", &Device::flex()).err();
+    assert!(error.expect("it has one").to_string().contains("ic = none"));
+    let mut without = with;
+    without["ic"] = json!("none");
+    assert!(Network::new("csfiqa-lite", &without, "made-up", &Device::flex()).is_ok());
 }

@@ -5,23 +5,30 @@
 
 #[cfg(test)]
 mod cards_tests;
+pub mod csfiqa;
 pub mod csiqa;
 pub mod deiqt;
+pub mod glintiqa;
 pub mod lite;
 pub mod lmliqa;
 #[cfg(test)]
-mod made;
+pub(crate) mod made;
+pub mod qpt;
 
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
 use crate::nn::mobilenet::MobileNetV2;
+use crate::nn::resnet::ResNet;
 use crate::nn::vit::{Vit, VitConfig};
 use crate::weights::{self, Arrays, WeightsError};
+use csfiqa::{Concentration, Csfiqa, CsfiqaConfig};
 use csiqa::{Csiqa, CsiqaConfig};
 use deiqt::{Deiqt, DeiqtConfig};
+use glintiqa::{GlintIqa, GlintIqaConfig};
 use lite::{Lite, LiteConfig};
 use lmliqa::{LmlIqa, LmlIqaConfig};
+use qpt::QptConfig;
 
 /// What the registry says of a network.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +77,51 @@ pub fn registry() -> &'static [Entry] {
             scores: true,
         },
         Entry {
+            name: "csfiqa",
+            title: "CrossViT's two scales in a filtered attention and a frozen layer of LLaMA-7B",
+            paper: "Hu et al., CSFIQA, arXiv 2411.09007",
+            builtin: false,
+            scores: true,
+        },
+        Entry {
+            name: "csfiqa-lite",
+            title: "csfiqa without the language model",
+            paper: "Hu et al., CSFIQA, arXiv 2411.09007",
+            builtin: false,
+            scores: true,
+        },
+        Entry {
+            name: "glintiqa",
+            title: "ViT-S and ResNet-50 merged step by step by attention over channels",
+            paper: "Wang and Zhang, GlintIQA, arXiv 2408.03885",
+            builtin: false,
+            scores: true,
+        },
+        Entry {
+            name: "qpt",
+            title: "ResNet-50 with one linear layer, pre-trained to tell degradations apart",
+            paper: "Zhao et al., QPT, CVPR 2023",
+            builtin: false,
+            scores: true,
+        },
+        Entry {
+            name: "crossvit",
+            title: "backbone: CrossViT with timm's names",
+            paper: "Chen et al., CrossViT, ICCV 2021",
+            builtin: false,
+            scores: false,
+        },
+        Entry {
             name: "mobilenet_v2",
             title: "backbone: MobileNetV2 with torchvision's names",
             paper: "Sandler et al., MobileNetV2, CVPR 2018",
+            builtin: false,
+            scores: false,
+        },
+        Entry {
+            name: "resnet50",
+            title: "backbone: ResNet with torchvision's names",
+            paper: "He et al., ResNet, CVPR 2016",
             builtin: false,
             scores: false,
         },
@@ -107,6 +156,12 @@ pub enum Network {
     Csiqa(Box<Csiqa>),
     /// See [`lmliqa`].
     LmlIqa(Box<LmlIqa>),
+    /// See [`csfiqa`]; `csfiqa-lite` too.
+    Csfiqa(Box<Csfiqa>),
+    /// See [`glintiqa`].
+    GlintIqa(Box<GlintIqa>),
+    /// See [`qpt`].
+    Qpt(Box<ResNet>),
 }
 
 impl Network {
@@ -139,6 +194,26 @@ impl Network {
                 config.check().map_err(card)?;
                 Ok(Self::LmlIqa(Box::new(LmlIqa::new(&config, device))))
             }
+            "csfiqa" | "csfiqa-lite" => {
+                let config = CsfiqaConfig::deserialize(config).map_err(|e| card(e.to_string()))?;
+                config.check().map_err(card)?;
+                if method == "csfiqa-lite" && config.ic != Concentration::None {
+                    let reason = "csfiqa-lite has no language model: its config must say ic = none";
+                    return Err(card(reason.to_owned()));
+                }
+                Ok(Self::Csfiqa(Box::new(Csfiqa::new(&config, device))))
+            }
+            "glintiqa" => {
+                let config =
+                    GlintIqaConfig::deserialize(config).map_err(|e| card(e.to_string()))?;
+                config.check().map_err(card)?;
+                Ok(Self::GlintIqa(Box::new(GlintIqa::new(&config, device))))
+            }
+            "qpt" => {
+                let config = QptConfig::deserialize(config).map_err(|e| card(e.to_string()))?;
+                config.check().map_err(card)?;
+                Ok(Self::Qpt(Box::new(qpt::network(&config, device))))
+            }
             other => {
                 let known = registry().iter().any(|entry| entry.name == other);
                 Err(card(if known {
@@ -162,6 +237,15 @@ impl Network {
             Self::LmlIqa(net) => {
                 Self::LmlIqa(Box::new(weights::load(*net, arrays, name, "lmliqa")?))
             }
+            Self::Csfiqa(net) => {
+                let net = net.fitting(&arrays);
+                Self::Csfiqa(Box::new(weights::load(net, arrays, name, "csfiqa")?))
+            }
+            Self::GlintIqa(net) => {
+                let arrays = glintiqa::checkpoint_arrays(arrays, &net);
+                Self::GlintIqa(Box::new(weights::load(*net, arrays, name, "glintiqa")?))
+            }
+            Self::Qpt(net) => Self::Qpt(Box::new(weights::load(*net, arrays, name, "qpt")?)),
         })
     }
 
@@ -169,14 +253,16 @@ impl Network {
     pub fn sizes(&self) -> usize {
         match self {
             Self::Lite(net) => net.sizes(),
-            Self::Deiqt(_) | Self::Csiqa(_) | Self::LmlIqa(_) => 1,
+            _ => 1,
         }
     }
 
     /// The side that every look must have, in pixels; `None` where any size goes.
     pub fn side(&self) -> Option<usize> {
         match self {
-            Self::Lite(_) => None,
+            Self::Lite(_) | Self::Qpt(_) => None,
+            Self::Csfiqa(net) => Some(net.side()),
+            Self::GlintIqa(net) => Some(net.side()),
             Self::Deiqt(net) => Some(net.side()),
             Self::Csiqa(net) => Some(net.side()),
             Self::LmlIqa(net) => Some(net.side()),
@@ -191,6 +277,9 @@ impl Network {
             Self::Deiqt(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
             Self::Csiqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
             Self::LmlIqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
+            Self::Csfiqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
+            Self::GlintIqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
+            Self::Qpt(net) => qpt::score(net, only(sizes)).into_scalar::<f32>().into(),
         }
     }
 }
