@@ -7,6 +7,7 @@ pub mod degrade;
 pub mod evaluate;
 pub mod losses;
 pub mod methods;
+pub mod pretrain;
 pub mod protocol;
 pub mod published;
 pub mod report;

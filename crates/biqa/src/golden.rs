@@ -49,6 +49,9 @@ pub enum GoldenError {
     /// The name is not built yet; the runner looks it up in the table of the test.
     #[error("{0:?} is not built")]
     NotBuilt(String),
+    /// The prefix is this test's, but another test runs the case; which one.
+    #[error("{0} runs this case")]
+    Elsewhere(&'static str),
 }
 
 /// How far a tensor may be off: `abs(x - y) <= atol + rtol * abs(y)`.
@@ -242,6 +245,8 @@ pub struct Summary {
     pub passed: usize,
     /// Cases whose name stands in the table of names not built yet, by name.
     pub not_built: BTreeMap<String, usize>,
+    /// Cases that another test runs, by that test.
+    pub elsewhere: BTreeMap<&'static str, usize>,
     /// One text a failed case.
     pub failures: Vec<String>,
 }
@@ -264,6 +269,7 @@ pub fn run(
             Err(GoldenError::NotBuilt(name)) if not_built.iter().any(|(n, _)| *n == name) => {
                 *summary.not_built.entry(name).or_default() += 1;
             }
+            Err(GoldenError::Elsewhere(test)) => *summary.elsewhere.entry(test).or_default() += 1,
             Err(error) => summary.failures.push(format!("{}: {error}", folder.display())),
         }
     }
@@ -276,6 +282,9 @@ pub fn run(
     for (name, count) in &summary.not_built {
         let issue = not_built.iter().find(|(n, _)| n == name).map_or(0, |(_, issue)| *issue);
         eprintln!("  not built: {name} ({count} cases, issue {issue})");
+    }
+    for (test, count) in &summary.elsewhere {
+        eprintln!("  run by {test}: {count} cases");
     }
     summary
 }

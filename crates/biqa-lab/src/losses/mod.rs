@@ -1,5 +1,8 @@
 //! Training losses: one file a paper, one function an equation.
 
+pub mod csfiqa;
 pub mod csiqa;
 pub mod lmliqa;
+pub mod masked;
+pub mod qpt;
 pub mod regression;

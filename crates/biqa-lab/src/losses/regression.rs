@@ -18,6 +18,11 @@ pub fn smooth_l1(prediction: Tensor<1>, target: Tensor<1>, beta: f64) -> Tensor<
     (low.clone() * low / (2.0 * beta) + linear).mean()
 }
 
+/// The mean absolute error (papers/glintiqa.md, eq. 8).
+pub fn l1(prediction: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
+    (prediction - target).abs().mean()
+}
+
 /// `1 - r`, r = Pearson's correlation of the batch.
 pub fn one_minus_plcc(prediction: Tensor<1>, target: Tensor<1>) -> Tensor<1> {
     let x = prediction.clone() - prediction.mean();
@@ -66,6 +71,11 @@ mod tests {
             1.0,
         );
         assert!((value(loss) - 0.725).abs() < 1e-6);
+    }
+
+    #[test]
+    fn l1_is_the_mean_distance() {
+        assert_eq!(value(l1(tensor(&[1.0, -2.0, 4.0]), tensor(&[1.0, 1.0, 2.5]))), 1.5);
     }
 
     #[test]

@@ -7,12 +7,15 @@
 //!
 //! Shapes: `b` pictures of a step, `k` crops a picture, `s` the side of a crop.
 
+pub mod csfiqa;
 pub mod csiqa;
 pub mod deiqt;
+pub mod glintiqa;
 pub mod init;
 pub mod lmliqa;
 #[cfg(test)]
 mod made;
+pub mod qpt;
 pub mod teacher;
 
 use biqa::random::{Draws, Key};
@@ -160,6 +163,11 @@ pub trait Method: Sized {
 
     /// Whether weight decay acts on a parameter of that name and number of dimensions.
     fn decays(&self, name: &str, dims: usize) -> bool;
+
+    /// A parameter's learning rate over that of the step.
+    fn lr_scale(&self, _name: &str) -> f64 {
+        1.0
+    }
 
     /// A training to be done before this one, on the same photos and from the same start, the
     /// weights of whose last epoch are then given to [`Self::teach`]. None for most.

@@ -11,6 +11,7 @@ pub mod export;
 pub mod init;
 pub mod items;
 pub mod job;
+pub mod lars;
 pub mod optim;
 pub mod recipe;
 pub mod run;

@@ -17,15 +17,26 @@ pub struct AdamWConfig {
     pub betas: (f64, f64),
     /// Added to the root of the second moment.
     pub eps: f64,
-    /// Decoupled weight decay, times the learning rate.
+    /// Weight decay.
     pub weight_decay: f64,
+    /// Whether the decay is a part of the gradient, as in Adam (`papers/glintiqa.md`, 4.4), instead
+    /// of one of the step, times the learning rate, as in AdamW. Left out of a recipe's digest where
+    /// it is not set.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub coupled: bool,
     /// Largest L2 norm of all gradients together; `None` for no clipping.
     pub clip_grad_norm: Option<f64>,
 }
 
 impl Default for AdamWConfig {
     fn default() -> Self {
-        Self { betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.05, clip_grad_norm: Some(5.0) }
+        Self {
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            weight_decay: 0.05,
+            coupled: false,
+            clip_grad_norm: Some(5.0),
+        }
     }
 }
 
@@ -106,8 +117,13 @@ impl AdamW {
             Some(Moments { first, second }) => (first, second),
             None => (grad.zeros_like(), grad.zeros_like()),
         };
-        // p <- p (1 - lr wd)
-        let p = if group.decay { p * (1.0 - group.lr * self.config.weight_decay) } else { p };
+        // AdamW:  p <- p (1 - lr wd);  Adam:  g <- g + wd p
+        let decay = self.config.weight_decay;
+        let (p, grad) = match (group.decay, self.config.coupled) {
+            (false, _) => (p, grad),
+            (true, false) => (p * (1.0 - group.lr * decay), grad),
+            (true, true) => (p.clone(), grad + p * decay),
+        };
         // m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
         let first = first * b1 + grad.clone() * (1.0 - b1);
         let second = second * b2 + grad.clone() * grad * (1.0 - b2);

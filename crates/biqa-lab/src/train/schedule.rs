@@ -15,6 +15,40 @@ pub enum Shape {
     Cosine,
     /// Straight down to `lr_min_rate` of the base.
     Linear,
+    /// A cosine of half period `t_max` that goes on, up again and down (`papers/glintiqa.md`, 4.4).
+    Annealing,
+}
+
+/// The cosine of [`Shape::Annealing`]; the default is that of the released code.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Annealing {
+    /// Half its period, in `unit`s.
+    pub t_max: f64,
+    /// What it counts.
+    pub unit: Unit,
+}
+
+impl Default for Annealing {
+    fn default() -> Self {
+        Self { t_max: 30.0, unit: Unit::Step }
+    }
+}
+
+impl Annealing {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What the cosine of an annealing schedule counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Optimiser steps.
+    Step,
+    /// Epochs, as was probably meant.
+    Epoch,
 }
 
 /// A schedule over a run of known length.
@@ -41,6 +75,9 @@ pub struct Schedule {
     pub delay: u64,
     /// What the linear schedule ends at, as a share of the base.
     pub lr_min_rate: f64,
+    /// Of an annealing schedule; left out of a recipe's digest where it is at its default.
+    #[serde(skip_serializing_if = "Annealing::is_default")]
+    pub annealing: Annealing,
 }
 
 impl Default for Schedule {
@@ -57,6 +94,7 @@ impl Default for Schedule {
             warmup_prefix: false,
             delay: 1,
             lr_min_rate: 0.01,
+            annealing: Annealing::default(),
         }
     }
 }
@@ -79,6 +117,15 @@ impl Schedule {
                 let cosine = (std::f64::consts::PI * t / total).cos();
                 self.min_lr + 0.5 * (self.base_lr - self.min_lr) * (1.0 + cosine)
             }
+            Shape::Annealing => {
+                let Annealing { t_max, unit } = self.annealing;
+                let t = match unit {
+                    Unit::Step => t,
+                    Unit::Epoch => (t / per_epoch as f64).floor(),
+                };
+                let cosine = (std::f64::consts::PI * t / t_max).cos();
+                self.min_lr + 0.5 * (self.base_lr - self.min_lr) * (1.0 + cosine)
+            }
             Shape::Linear => {
                 let fall = self.base_lr * (1.0 - self.lr_min_rate);
                 self.base_lr - fall * (t - warmup) / (total - warmup)
@@ -95,6 +142,26 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_annealing_swings_with_twice_its_half_period() {
+        // papers/glintiqa.md, section 9, item 7.
+        let schedule = Schedule {
+            name: Shape::Annealing,
+            base_lr: 1e-5,
+            min_lr: 0.0,
+            warmup_epochs: 0.0,
+            delay: 0,
+            ..Schedule::default()
+        };
+        let expected = [(0, 1e-5), (15, 5e-6), (30, 0.0), (45, 5e-6), (60, 1e-5), (75, 5e-6)];
+        for (t, lr) in expected {
+            assert!((schedule.used(t, 100, 7) - lr).abs() < 1e-12, "step {t}");
+            let annealing = Annealing { unit: Unit::Epoch, ..Annealing::default() };
+            let by_epoch = Schedule { annealing, ..schedule.clone() };
+            assert!((by_epoch.used(7 * t + 6, 1000, 7) - lr).abs() < 1e-12, "epoch {t}");
+        }
+    }
 
     #[test]
     fn the_step_schedule_follows_the_table_of_the_specification() {

@@ -1,0 +1,215 @@
+//! How QPT is fine-tuned: smooth L1 on labels of 0 to 100, batch norms in training mode, the
+//! backbone at a fifth of the head's rate (`papers/qpt.md`, section 6).
+//!
+//! Shapes: `b` crops of a step.
+
+use biqa::models::qpt::{QptConfig, backbone, network, score, score_in};
+use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
+use biqa::nn::resnet::ResNet;
+use biqa::weights::{Arrays, collect, load, visit};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::init::Rule;
+use super::{Batch, Method, Needs, Start, Terms};
+use crate::losses::regression::smooth_l1;
+use crate::train::TrainError;
+
+/// Standard deviation of the new linear layer's weight (section 5).
+const FC_STD: f64 = 0.01;
+
+/// What a recipe may choose besides the network's sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QptOptions {
+    /// Side of a training crop, in pixels: 320, or 224 for sets of made degradations.
+    pub crop: usize,
+    /// The backbone's learning rate over the head's.
+    pub backbone_lr: f64,
+}
+
+impl Default for QptOptions {
+    fn default() -> Self {
+        Self { crop: 320, backbone_lr: 0.2 }
+    }
+}
+
+/// The method.
+#[derive(Clone, Debug)]
+pub struct QptMethod {
+    config: QptConfig,
+    options: QptOptions,
+    seen: Option<Seen>,
+}
+
+impl QptMethod {
+    /// `config` must have passed its check.
+    pub fn new(config: QptConfig, options: QptOptions) -> Self {
+        Self { config, options, seen: None }
+    }
+}
+
+/// How a parameter starts that no file brings: torchvision's rules, and that of the new head.
+fn rule(name: &str, shape: &[usize]) -> Rule {
+    match shape {
+        _ if name == "fc.weight" => Rule::Normal(FC_STD),
+        // Kaiming normal over what a convolution gives.
+        [o, _, k, l] => Rule::Normal((2.0 / (o * k * l) as f64).sqrt()),
+        _ if name.ends_with(".running_var") => Rule::Constant(1.0),
+        [_] if name.ends_with(".weight") => Rule::Constant(1.0),
+        _ => Rule::Constant(0.0),
+    }
+}
+
+impl Method for QptMethod {
+    type Net = ResNet;
+
+    fn needs(&self) -> Needs {
+        Needs { crop: self.options.crop, group: 1, whole: false }
+    }
+
+    /// Besides a whole checkpoint `arrays` may hold a pre-training checkpoint or a classifier of
+    /// torchvision, of which the backbone is taken.
+    fn start(
+        &self,
+        arrays: Arrays,
+        name: &str,
+        seed: u64,
+        device: &Device,
+    ) -> Result<(ResNet, Start), TrainError> {
+        let empty = network(&self.config, device);
+        let one_score = arrays.get("fc.bias").is_some_and(|bias| bias.shape == [1]);
+        if one_score && arrays.contains_key("fc.weight") {
+            return Ok((load(empty, arrays, name, "qpt")?, Start::Whole));
+        }
+        let from = if arrays.is_empty() { Start::Fresh } else { Start::Backbone };
+        let (mut all, _dropped) = backbone(arrays);
+        visit(&empty, |key, value| {
+            if from == Start::Fresh || key.starts_with("fc.") {
+                let rule = rule(key, &value.shape);
+                all.entry(key.to_owned()).or_insert_with(|| rule.array(value.shape, key, seed));
+            }
+        });
+        Ok((load(empty, all, name, "qpt")?, from))
+    }
+
+    fn decays(&self, _name: &str, _dims: usize) -> bool {
+        true
+    }
+
+    fn lr_scale(&self, name: &str) -> f64 {
+        if name.starts_with("fc.") { 1.0 } else { self.options.backbone_lr }
+    }
+
+    fn terms(&mut self, net: &ResNet, batch: &Batch) -> Result<Terms, TrainError> {
+        let mut seen = Seen::default();
+        let score = score_in(net, batch.crops.clone(), Some(&mut seen));
+        self.seen = Some(seen);
+        // (9)
+        let loss = smooth_l1(score, batch.crop_targets(), 1.0);
+        Ok(Terms::default().with("smooth_l1", loss))
+    }
+
+    fn after_step(&mut self, net: ResNet) -> ResNet {
+        match self.seen.take() {
+            Some(seen) => seen.put_into(net, BATCH_NORM_MOMENTUM),
+            None => net,
+        }
+    }
+
+    fn score(&self, net: &ResNet, crops: Tensor<4>) -> Tensor<1> {
+        score(net, crops)
+    }
+
+    fn exported(&self, net: &ResNet) -> (serde_json::Value, Arrays) {
+        (super::config_json(&self.config), collect(net))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::made::{batch, fresh, train};
+    use super::*;
+    use biqa::weights::{Array, host};
+
+    fn smoke() -> QptMethod {
+        let config = QptConfig::preset("smoke").expect("a preset");
+        QptMethod::new(config, QptOptions { crop: 32, ..QptOptions::default() })
+    }
+
+    fn start(arrays: Arrays) -> (Arrays, Start) {
+        let (net, from) = smoke().start(arrays, "q.pth", 5, &Device::flex()).expect("it fits");
+        (collect(&net), from)
+    }
+
+    #[test]
+    fn a_pre_training_checkpoint_a_classifier_and_a_score_model_start_it() {
+        let (fresh, from) = start(Arrays::new());
+        assert_eq!(from, Start::Fresh);
+        let ones = |(name, array): (&String, &Array)| {
+            let data = vec![1.0; array.data.len()];
+            (name.clone(), Array { shape: array.shape.clone(), data })
+        };
+        let whole: Arrays = fresh.iter().map(ones).collect();
+        assert_eq!(start(whole.clone()), (whole.clone(), Start::Whole));
+
+        let mut classifier = whole.clone();
+        classifier
+            .insert("fc.weight".to_owned(), Array { shape: vec![2, 128], data: vec![0.0; 256] });
+        classifier.insert("fc.bias".to_owned(), Array { shape: vec![2], data: vec![0.0; 2] });
+        let mut pretrained: Arrays = whole
+            .iter()
+            .filter(|(name, _)| !name.starts_with("fc."))
+            .map(|(name, array)| (format!("base_encoder.{name}"), array.clone()))
+            .collect();
+        pretrained.insert("predictor.0.weight".to_owned(), whole["fc.bias"].clone());
+        for file in [classifier, pretrained] {
+            let (found, from) = start(file);
+            assert_eq!(from, Start::Backbone);
+            assert_eq!(found["fc.weight"], fresh["fc.weight"]);
+            assert_eq!(found["layer4.0.conv3.weight"], whole["layer4.0.conv3.weight"]);
+        }
+    }
+
+    #[test]
+    fn a_file_with_a_tensor_too_many_is_refused_by_name() {
+        let (mut file, _) = start(Arrays::new());
+        file.insert("layer5.0.conv1.weight".to_owned(), file["conv1.weight"].clone());
+        let text =
+            smoke().start(file, "q.pth", 5, &Device::flex()).expect_err("no fit").to_string();
+        assert!(text.contains("1 unused (layer5.0.conv1.weight)"), "{text}");
+    }
+
+    #[test]
+    fn the_backbone_learns_at_a_fifth_of_the_heads_rate() {
+        let method = smoke();
+        assert_eq!(method.lr_scale("fc.weight"), 1.0);
+        assert_eq!(method.lr_scale("layer1.0.conv1.weight"), 0.2);
+    }
+
+    #[test]
+    fn the_statistics_of_the_batch_are_stored_after_the_step() {
+        let mut method = smoke();
+        let net = fresh(&method);
+        let before = collect(&net);
+        let batch = batch(method.needs(), 3, 0);
+        let terms = method.terms(&net, &batch).expect("a batch of crops");
+        assert!(host(&terms.total().expect("one term"))[0].is_finite());
+        let after = collect(&method.after_step(net));
+        for (name, array) in &before {
+            assert_eq!(&after[name] == array, !name.contains(".running_"), "{name}");
+        }
+    }
+
+    #[test]
+    fn it_learns_and_two_runs_are_one() {
+        let run = || {
+            let mut method = smoke();
+            let net = fresh(&method);
+            train(&mut method, net, 12, 4).0
+        };
+        let losses = run();
+        assert_eq!(losses, run());
+        assert!(losses.last() < losses.first(), "{losses:?}");
+    }
+}

@@ -1,0 +1,210 @@
+//! `glintiqa-*`: papers/glintiqa.md, section 8. The splits are in `golden_stats`.
+
+use biqa::golden::{Case, GoldenError, Tensors};
+use biqa::models::glintiqa::{
+    Attended, ChannelAttention, Dropout, Enhancement, GlintIqa, GlintIqaConfig, GlintIqaOutput,
+    Training,
+};
+use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
+use biqa::weights::freeze;
+use biqa_lab::losses::regression::l1;
+use biqa_lab::methods::Method;
+use biqa_lab::methods::glintiqa::{GlintIqaMethod, GlintIqaOptions};
+use biqa_lab::train::optim::{AdamW, AdamWConfig, Group};
+use biqa_lab::train::schedule::{Annealing, Schedule, Shape};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::common::{Found, code, config, filled, golden, grad_norm, gradients, numbers, tensor};
+use crate::crossvit::reached;
+use crate::resnet::buffers;
+
+/// Keys of a case that are not the network's.
+const OTHERS: [&str; 7] =
+    ["slice_tokens", "slice_channels", "freeze_blocks_until", "drop", "head_drop", "loss", "mode"];
+
+pub fn case(case: &Case) -> Result<(), GoldenError> {
+    let found = match (case.model.as_str(), case.kind.as_str()) {
+        ("glintiqa_cwsa", "forward") => attention(case)?,
+        ("glintiqa_cwsa", "grad") => attention_grad(case)?,
+        ("glintiqa_siem", _) => enhancement(case)?,
+        ("glintiqa", "forward") => forward(case)?,
+        ("glintiqa", "grad") => grad(case)?,
+        ("cosine_annealing_lr", _) => annealing(case)?,
+        ("adam", _) => adam(case)?,
+        (other, kind) => return Err(GoldenError::NotBuilt(format!("{other} {kind}"))),
+    };
+    case.compare_all(&Tensors(found))
+}
+
+fn attention_layer(case: &Case) -> Result<ChannelAttention, GoldenError> {
+    let config = GlintIqaConfig {
+        cwsa_norm_eps: case.number("norm_eps")?,
+        normalize_eps: case.number("normalize_eps")?,
+        ..GlintIqaConfig::default()
+    };
+    let n = case.integer("dim")? as usize;
+    filled(ChannelAttention::new(&config, n, &Device::flex()), case, |_| true)
+}
+
+fn attention(case: &Case) -> Result<Found, GoldenError> {
+    let x = tensor(case.inputs()?.get("x")?, &Device::flex());
+    let Attended { attention, mixed, scrambled, out } = attention_layer(case)?.forward(x, None);
+    Ok(Found::from([
+        ("attention".to_owned(), golden(attention)),
+        ("mixed".to_owned(), golden(mixed)),
+        ("scrambled".to_owned(), golden(scrambled)),
+        ("out".to_owned(), golden(out)),
+    ]))
+}
+
+fn attention_grad(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex().autodiff();
+    let inputs = case.inputs()?;
+    let x: Tensor<3> = tensor(inputs.get("x")?, &device).require_grad();
+    let factors = tensor::<3>(inputs.get("mask")?, &device) / (1.0 - case.number("drop")?);
+    let net = attention_layer(case)?.train();
+    let out = net.forward(x.clone(), Some(factors)).out;
+    let loss = (out.clone() * tensor::<3>(inputs.get("r")?, &device)).sum();
+    let grads = loss.backward();
+    let mut found =
+        Found::from([("out".to_owned(), golden(out)), ("loss".to_owned(), golden(loss))]);
+    gradients(&net, &grads, &mut found);
+    let grad = x.grad(&grads).ok_or_else(|| code("no gradient"))?;
+    found.insert("grad.x".to_owned(), golden(grad));
+    Ok(found)
+}
+
+fn enhancement(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex();
+    let d = case.integer("embed_dim")? as usize;
+    let grid = case.integer("patches_resolution")? as usize;
+    let c = d * case.integer("input_multiplier")? as usize;
+    let net = filled(Enhancement::new(c, d, grid, &device), case, |_| true)?;
+    let out = net.forward(tensor(case.inputs()?.get("x")?, &device));
+    Ok(Found::from([("out".to_owned(), golden(out))]))
+}
+
+fn network(case: &Case) -> Result<(GlintIqaConfig, GlintIqa), GoldenError> {
+    let sizes: GlintIqaConfig = config(case, &OTHERS)?;
+    sizes.check().map_err(code)?;
+    let net = filled(GlintIqa::new(&sizes, &Device::flex()), case, |_| true)?;
+    Ok((sizes, net))
+}
+
+fn forward(case: &Case) -> Result<Found, GoldenError> {
+    let (_, net) = network(case)?;
+    let out = net.forward(tensor(case.inputs()?.get("image")?, &Device::flex()), None);
+    let GlintIqaOutput { vgfe, clfe, local_cwsa, local, cwsa, siem, score } = out;
+    let named = |name: &str, first: usize, all: Vec<Tensor<3>>| -> Vec<(String, Tensor<3>)> {
+        all.into_iter().enumerate().map(|(i, x)| (format!("{name}.{}", i + first), x)).collect()
+    };
+    let tokens = [
+        named("vgfe", 0, vgfe),
+        named("clfe", 1, clfe),
+        vec![("local".to_owned(), local)],
+        named("siem", 1, siem),
+    ]
+    .concat();
+    let channels = [vec![("local_cwsa".to_owned(), local_cwsa)], named("cwsa", 1, cwsa)].concat();
+    let mut found = Found::from([("score".to_owned(), golden(score))]);
+    if let Some(rows) = case.config.get("slice_tokens").and_then(|v| v.as_array()) {
+        let rows: Vec<usize> =
+            rows.iter().filter_map(serde_json::Value::as_u64).map(|t| t as usize).collect();
+        // X[:, slice_tokens, 0:16], and X[:, 0:16, slice_tokens] where channels are the sequence
+        for (name, x, dim) in tokens
+            .iter()
+            .map(|(name, x)| (name, x, 1))
+            .chain(channels.iter().map(|(name, x)| (name, x, 2)))
+        {
+            let x = x.clone().narrow(3 - dim, 0, 16);
+            let parts = rows.iter().map(|&t| x.clone().narrow(dim, t, 1)).collect();
+            found.insert(format!("slice.{name}"), golden(Tensor::cat(parts, dim)));
+        }
+    }
+    found.extend(tokens.into_iter().chain(channels).map(|(name, x)| (name, golden(x))));
+    Ok(found)
+}
+
+/// Training mode: what `freeze_blocks_until` leaves trainable has gradients.
+fn grad(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex().autodiff();
+    let (sizes, net) = network(case)?;
+    let options = GlintIqaOptions {
+        freeze_blocks_until: case.integer("freeze_blocks_until")? as i64,
+        drop: case.number("drop")?,
+        head_drop: case.number("head_drop")?,
+        ..GlintIqaOptions::default()
+    };
+    let method = GlintIqaMethod::new(sizes, options);
+    let net = freeze(net.train(), |name| method.frozen(name));
+    let inputs = case.inputs()?;
+    let factors = |name: &str| -> Result<Tensor<3>, GoldenError> {
+        let mask = tensor::<3>(inputs.get(&format!("mask.{name}"))?, &device);
+        Ok(mask / (1.0 - options.drop))
+    };
+    let head = tensor::<2>(inputs.get("mask.quality_head")?, &device);
+    let dropout = Dropout {
+        local_cwsa: factors("local_cwsa")?,
+        cwsa: [factors("cwsa1")?, factors("cwsa2")?, factors("cwsa3")?, factors("cwsa4")?],
+        quality_head: head / (1.0 - options.head_drop),
+    };
+    let mut seen = Seen::default();
+    let training = Training { dropout, seen: &mut seen, frozen_bn: method.frozen_bn() };
+    let image: Tensor<4> = tensor(inputs.get("image")?, &device);
+    let score = net.forward(image, Some(training)).score;
+    let loss = l1(score.clone(), tensor(inputs.get("target")?, &device));
+    let mut found = Found::new();
+    reached(&net, &loss.backward(), &mut found);
+    let (norm, count) = (grad_norm(&found), found.len());
+    found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
+    found.insert("grad_count".to_owned(), numbers([count as f64], &[1]));
+    found.insert("score".to_owned(), golden(score));
+    found.insert("loss".to_owned(), golden(loss));
+    found.extend(buffers(&seen.put_into(net, BATCH_NORM_MOMENTUM)));
+    Ok(found)
+}
+
+fn annealing(case: &Case) -> Result<Found, GoldenError> {
+    let (base_lr, min_lr) = (case.number("base_lr")?, case.number("eta_min")?);
+    let annealing = Annealing { t_max: case.number("t_max")?, ..Annealing::default() };
+    let schedule = Schedule {
+        name: Shape::Annealing,
+        base_lr,
+        min_lr,
+        warmup_epochs: 0.0,
+        delay: 0,
+        annealing,
+        ..Schedule::default()
+    };
+    let steps = case.integer("steps")?;
+    let rates = (0..steps).map(|t| schedule.used(t, steps, 1) / base_lr);
+    Ok(Found::from([("lr_scaled".to_owned(), numbers(rates, &[steps as usize]))]))
+}
+
+fn adam(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex();
+    let mut config: serde_json::Value = case.config.clone();
+    if let Some(map) = config.as_object_mut() {
+        map.remove("lr");
+        map.insert("clip_grad_norm".to_owned(), serde_json::Value::Null);
+    }
+    let config: AdamWConfig = serde_json::from_value(config).map_err(code)?;
+    let group = Group { lr: case.number("lr")?, decay: true };
+    let inputs = case.inputs()?;
+    let (first, grads) = (inputs.get("p0")?, inputs.get("grads")?);
+    let n = first.f32s().len();
+    let mut p: Tensor<1> = tensor::<2>(first, &device).reshape([n]);
+    let mut optim = AdamW::new(config);
+    let mut trajectory = Vec::new();
+    let steps: Tensor<2> = tensor::<3>(grads, &device).reshape([grads.shape[0], n]);
+    for t in 0..grads.shape[0] {
+        let grad = steps.clone().narrow(0, t, 1).reshape([n]);
+        optim.begin_step();
+        p = optim.update("p", p, grad, group);
+        trajectory.push(p.clone());
+    }
+    let &[steps, rows, columns] = grads.shape.as_slice() else { return Err(code("grads")) };
+    let all: Tensor<1> = Tensor::cat(trajectory, 0);
+    Ok(Found::from([("trajectory".to_owned(), golden(all.reshape([steps, rows, columns])))]))
+}

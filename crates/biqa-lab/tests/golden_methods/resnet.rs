@@ -1,0 +1,74 @@
+//! `resnet50-*`: papers/glintiqa.md, section 8.
+
+use biqa::golden::{Case, GoldenError, Tensors};
+use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
+use biqa::nn::pool;
+use biqa::nn::resnet::{ResNet, ResNetConfig, ResNetOutput};
+use biqa::weights::collect;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::common::{Found, code, config, filled, golden, gradients, numbers, tensor};
+
+pub fn case(case: &Case) -> Result<(), GoldenError> {
+    if case.model != "resnet50" {
+        return Err(GoldenError::NotBuilt(case.model.clone()));
+    }
+    let device = Device::flex();
+    let net = ResNet::new(&config::<ResNetConfig>(case, &["mode", "bn_momentum"])?, &device);
+    let net = filled(net, case, |_| true)?;
+    let image: Tensor<4> = tensor(case.inputs()?.get("image")?, &device);
+    let found = if case.kind == "grad" {
+        grad(case, net.train(), image.autodiff())?
+    } else {
+        let out = net.forward(image, None);
+        outputs(&net, out)
+    };
+    case.compare_all(&Tensors(found))
+}
+
+fn outputs(net: &ResNet, out: ResNetOutput) -> Found {
+    let ResNetOutput { stem, stages, features } = out;
+    let mut found = Found::new();
+    if let Some(logits) = net.logits(features.clone()) {
+        found.insert("logits".to_owned(), golden(logits));
+    }
+    found.insert("features".to_owned(), golden(features));
+    let stages = stages.into_iter().enumerate().map(|(s, x)| (format!("layer{}", s + 1), x));
+    for (name, map) in std::iter::once(("stem".to_owned(), stem)).chain(stages) {
+        let [b, c, h, w] = map.dims();
+        let corner = [0..b, 0..c.min(8), 0..h.min(4), 0..w.min(4)];
+        found.insert(format!("{name}.mean"), golden(pool::mean(map.clone())));
+        found.insert(format!("{name}.corner"), golden(map.clone().slice(corner)));
+        found.insert(name, golden(map));
+    }
+    found
+}
+
+/// `loss = sum(logits * r)` in training mode, gradients and buffers by name.
+fn grad(case: &Case, net: ResNet, image: Tensor<4>) -> Result<Found, GoldenError> {
+    let mut seen = Seen::default();
+    let features = net.forward(image, Some(&mut seen)).features;
+    let logits = net.logits(features.clone()).ok_or_else(|| code("no classifier"))?;
+    let r = tensor::<2>(case.inputs()?.get("r")?, &logits.device());
+    let loss = (logits.clone() * r).sum();
+    let mut found = Found::from([
+        ("features".to_owned(), golden(features)),
+        ("logits".to_owned(), golden(logits)),
+        ("loss".to_owned(), golden(loss.clone())),
+    ]);
+    gradients(&net, &loss.backward(), &mut found);
+    let net = seen.put_into(net, BATCH_NORM_MOMENTUM);
+    found.extend(buffers(&net));
+    Ok(found)
+}
+
+/// `buffer.NAME` of every stored statistic.
+pub fn buffers<M: Module>(net: &M) -> Found {
+    let stored = collect(net).into_iter().filter(|(name, _)| name.contains(".running_"));
+    let told = |(name, array): (String, biqa::weights::Array)| {
+        let values = array.data.iter().map(|&v| f64::from(v));
+        (format!("buffer.{name}"), numbers(values, &array.shape))
+    };
+    stored.map(told).collect()
+}
