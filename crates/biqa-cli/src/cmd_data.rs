@@ -1,12 +1,14 @@
 //! `biqa data`: what lies in a folder, a set in its one internal form, pictures that are nearly the
 //! same.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use biqa_lab::datasets::duplicates::{DuplicateOptions, find};
-use biqa_lab::datasets::{Manifest, Options, Split, keys, open, recognise};
+use biqa_lab::datasets::duplicates::{DuplicateOptions, Duplicates, Pair, find};
+use biqa_lab::datasets::{
+    Manifest, Options, Split, is_litter, keys, open, recognise, smaller_than,
+};
 
 use biqa_lab::splits;
 
@@ -19,6 +21,9 @@ use crate::words::{count, out, say, shown};
 
 /// Pictures between two words about progress.
 const SAID_EVERY: usize = 1000;
+
+/// Pairs on two sides of a split that are named; a CSV has them all.
+const NAMED_PAIRS: usize = 5;
 
 pub fn run(args: &DataArgs) -> anyhow::Result<Exit> {
     match &args.command {
@@ -37,7 +42,61 @@ fn check(args: &DataCheckArgs) -> anyhow::Result<Exit> {
     let options = Options { unlabelled: true, ..args.load.options() };
     let manifest = open(&name, &args.root, &options)?;
     print(&manifest)?;
-    Ok(Exit::Fine)
+    if let Some(note) = smaller_than(&manifest, args.crop) {
+        out!("note       {note}");
+    }
+    if !args.near_duplicates {
+        return Ok(Exit::Fine);
+    }
+    // The rule of the check is the distance alone; the correlation helps to judge.
+    let options = DuplicateOptions { correlation: -1.0, ..DuplicateOptions::default() };
+    let found = near_duplicates(&manifest, &options, false);
+    let apart =
+        |pair: &&Pair| manifest.rows[pair.first].content != manifest.rows[pair.second].content;
+    for pair in found.pairs.iter().filter(apart) {
+        out!("pair       {}", words_of(pair, &found, Some(&parts(&manifest))));
+    }
+    let pairs = found.pairs.iter().filter(apart).count() as u64;
+    out!("nearly the same, of two contents: {}", count(pairs, "pair"));
+    Ok(told(&found))
+}
+
+/// The part of every picture.
+fn parts(manifest: &Manifest) -> Vec<Option<Split>> {
+    manifest.rows.iter().map(|row| row.split).collect()
+}
+
+/// Near-duplicates among the pictures of a set.
+fn near_duplicates(manifest: &Manifest, options: &DuplicateOptions, quiet: bool) -> Duplicates {
+    let paths: Vec<String> = manifest.rows.iter().map(|row| row.path.clone()).collect();
+    looked_at(&manifest.root, &paths, options, quiet)
+}
+
+fn looked_at(root: &Path, paths: &[String], options: &DuplicateOptions, quiet: bool) -> Duplicates {
+    find(root, paths, options, &mut |done| {
+        if !quiet && done.is_multiple_of(SAID_EVERY) {
+            say(&format!("{done} of {} looked at", paths.len()));
+        }
+    })
+}
+
+/// A pair in words: paths, parts where there are any, and how near they are.
+fn words_of(pair: &Pair, found: &Duplicates, parts: Option<&[Option<Split>]>) -> String {
+    let [first, second] = [pair.first, pair.second].map(|i| {
+        let part = parts.and_then(|parts| parts[i]);
+        let part = part.map_or(String::new(), |part| format!(" ({part})"));
+        format!("{}{part}", shown(Path::new(&found.paths[i])))
+    });
+    let bits = count(u64::from(pair.distance), "bit");
+    format!("{first} and {second}: {bits} apart, correlation {:.4}", pair.correlation)
+}
+
+/// Says which pictures could not be looked at.
+fn told(found: &Duplicates) -> Exit {
+    for failure in &found.failures {
+        say(&format!("not looked at: {}", failure.reason));
+    }
+    if found.failures.is_empty() { Exit::Fine } else { Exit::SomeFailed }
 }
 
 /// The set that a folder holds.
@@ -96,7 +155,9 @@ fn print(manifest: &Manifest) -> anyhow::Result<()> {
 }
 
 fn manifest(args: &DataManifestArgs) -> anyhow::Result<Exit> {
-    let options = Options { labels_only: args.labels_only, ..args.load.options() };
+    // A set without labels has a list of its pictures all the same.
+    let options =
+        Options { labels_only: args.labels_only, unlabelled: true, ..args.load.options() };
     let manifest = open(&args.name, &args.root, &options)?;
     let head = manifest.head();
     write(&manifest.to_csv(), args.output.as_deref())?;
@@ -143,35 +204,59 @@ fn split(args: &DataSplitArgs) -> anyhow::Result<Exit> {
 }
 
 fn duplicates(args: &DataDuplicatesArgs) -> anyhow::Result<Exit> {
-    let paths = pictures(&args.root)?;
     let options = DuplicateOptions {
         threads: args.run.threads,
         distance: args.distance,
         correlation: args.correlation,
         ..DuplicateOptions::default()
     };
-    let found = find(&args.root, &paths, &options, &mut |done| {
-        if !args.run.quiet && done.is_multiple_of(SAID_EVERY) {
-            say(&format!("{done} of {} looked at", paths.len()));
+    let (found, parts) = if let Some(name) = &args.dataset {
+        let load = Options { unlabelled: true, ..args.load.options() };
+        let manifest = open(name, &args.root, &load)?;
+        (near_duplicates(&manifest, &options, args.run.quiet), Some(parts(&manifest)))
+    } else {
+        if args.load.options() != Options::default() {
+            bail!("what of a dataset is read is said beside --dataset NAME only");
         }
-    });
-    write(&found.contents_csv(), args.output.as_deref())?;
+        (looked_at(&args.root, &pictures(&args.root)?, &options, args.run.quiet), None)
+    };
+    let parts = parts.as_deref().filter(|parts| parts.iter().any(Option::is_some));
+    // Whoever reads along wants to see what is together; a file or a pipe needs every picture.
+    if args.output.is_none() && io::stdout().is_terminal() {
+        for group in &found.groups {
+            let names = group.iter().map(|&i| shown(Path::new(&found.paths[i])));
+            out!("{}", names.collect::<Vec<_>>().join("  "));
+        }
+    } else {
+        write(&found.contents_csv(), args.output.as_deref())?;
+    }
     if let Some(path) = &args.pairs {
-        write(&found.pairs_csv(), Some(path))?;
+        write(&found.pairs_csv(parts), Some(path))?;
     }
-    for failure in &found.failures {
-        say(&format!("not looked at: {}", failure.reason));
-    }
+    let exit = told(&found);
     if !args.run.quiet {
         let more = if found.more_pairs { " or more" } else { "" };
         say(&format!(
             "{}: {}{more} nearly the same, {} of two and more",
-            count(paths.len() as u64, "picture"),
+            count(found.paths.len() as u64, "picture"),
             count(found.pairs.len() as u64, "pair"),
             count(found.groups.len() as u64, "group"),
         ));
     }
-    Ok(if found.failures.is_empty() { Exit::Fine } else { Exit::SomeFailed })
+    if let Some(parts) = parts {
+        let crossing: Vec<&Pair> = found.crossing(parts).collect();
+        say(&format!(
+            "on two sides of the set's own split: {}",
+            count(crossing.len() as u64, "pair")
+        ));
+        for pair in crossing.iter().take(NAMED_PAIRS) {
+            say(&words_of(pair, &found, Some(parts)));
+        }
+        if crossing.len() > NAMED_PAIRS && args.pairs.is_none() {
+            say("all of them with --pairs CSV");
+        }
+    }
+    Ok(exit)
 }
 
 /// The pictures of a folder, relative to it, in the byte order of their paths.
@@ -187,7 +272,10 @@ fn pictures(root: &Path) -> anyhow::Result<Vec<String>> {
                 let Some(text) = inside.to_str() else {
                     bail!("{} has a name that is not UTF-8; rename it", shown(&path));
                 };
-                paths.push(text.replace('\\', "/"));
+                let path = text.replace('\\', "/");
+                if !path.split('/').any(is_litter) {
+                    paths.push(path);
+                }
             }
             Item::Trouble(path, error) => {
                 return Err(error).with_context(|| format!("cannot read {}", shown(&path)));

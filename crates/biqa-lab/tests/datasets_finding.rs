@@ -26,13 +26,14 @@ fn missing_pictures_are_counted_and_the_first_five_named() {
     let release = csiq(7).pictures([picture(7)]);
     assert_eq!(
         release.refused("csiq", &partial()),
-        "6 of 7 labelled images are not under ROOT, first: dst_imgs/awgn/1600.AWGN.1.png, \
-         dst_imgs/awgn/1600.AWGN.2.png, dst_imgs/awgn/1600.AWGN.3.png, \
-         dst_imgs/awgn/1600.AWGN.4.png, dst_imgs/awgn/1600.AWGN.5.png (allowed: 0); correct the \
-         folder or the list, or take a dataset's part with --partial"
+        "6 of 7 labelled images are not under ROOT, first: dst_imgs/awgn/1600.AWGN.1.png \
+         (ROOT/csiq_label.txt, line 1), dst_imgs/awgn/1600.AWGN.2.png, \
+         dst_imgs/awgn/1600.AWGN.3.png, dst_imgs/awgn/1600.AWGN.4.png, \
+         dst_imgs/awgn/1600.AWGN.5.png; correct the folder or the list, or take a dataset's part \
+         with --partial (allowed to lack: 0)"
     );
     let five = Options { allow_missing: 5, ..partial() };
-    assert!(release.refused("csiq", &five).contains("(allowed: 5)"));
+    assert!(release.refused("csiq", &five).contains("(allowed to lack: 5)"));
     let found = release.with("csiq", &Options { allow_missing: 6, ..partial() });
     assert_eq!(paths(&found), [picture(7)]);
     let note = "6 of 7 labelled images have no file and were left out, first: \
@@ -99,7 +100,7 @@ fn another_count_than_the_release_is_an_error_or_marks_a_subset() {
     let found = release.part("csiq");
     let expected = [
         "subset: 2 rows of 866; not comparable with published numbers",
-        "subset: 1 contents of 30; not comparable with published numbers",
+        "subset: 1 content of 30; not comparable with published numbers",
     ];
     assert_eq!((found.subset, &found.notes[..]), (true, &expected.map(str::to_owned)[..]));
     assert_eq!(found.head().notes, found.notes);
@@ -133,8 +134,8 @@ fn bad_labels_name_the_file_the_line_what_is_there_and_what_to_do() {
         ),
         (
             "1600.AWGN.1.png 0.5\n\n1600.AWGN.2.png\n",
-            "ROOT/csiq_label.txt, line 3: 1 fields, expected name, score; correct it, or take it anew from where it \
-             came",
+            "ROOT/csiq_label.txt, line 3: 1 field, expected name, score; correct it, or take it \
+             anew from where it came",
         ),
         (
             "1600.AWGN.1.png 0.5\r\n1600.awgn.1.PNG 0.5\r\n",
@@ -148,8 +149,8 @@ fn bad_labels_name_the_file_the_line_what_is_there_and_what_to_do() {
         ),
         (
             "1600.AWGN.1.png 1.75\n",
-            "csiq: \"dst_imgs/awgn/1600.AWGN.1.png\" has score 1.75, far outside the scale 0 to 1; \
-             correct it, or the scale",
+            "ROOT/csiq_label.txt, line 1: \"dst_imgs/awgn/1600.AWGN.1.png\" has score 1.75, far \
+             outside the scale 0 to 1 of csiq; correct it, or the scale",
         ),
     ];
     for (labels, expected) in cases {
@@ -165,7 +166,7 @@ fn a_table_without_a_column_names_those_it_has() {
     assert_eq!(
         release.refused("kadid10k", &partial()),
         "ROOT/dmos.csv has no column `dmos`; its columns are: dist_img, ref_img, mos; rename the \
-         one that is meant, or take the file of the release"
+         one that is meant, or take the list anew from where it came"
     );
     let release = Release::new().file("dmos.csv", "dist_img,dmos,var\nI01_01_01.png,4,-1\n");
     assert_eq!(
@@ -223,8 +224,8 @@ fn a_content_list_replaces_content_and_split_of_any_set() {
     for (text, expected) in [
         (
             "path,content\nno.png,x\n",
-            "ROOT/lists/scenes.csv, line 2: \"no.png\" has no score in the labels of the release; \
-             remove the line, or take the list that belongs to this release",
+            "ROOT/lists/scenes.csv, line 2: \"no.png\" has no score in the labels; remove the line, or \
+             take the list that belongs to them",
         ),
         (
             "path,content,split\ndst_imgs/awgn/1600.AWGN.3.png,x,holdout\n",
@@ -234,7 +235,7 @@ fn a_content_list_replaces_content_and_split_of_any_set() {
         (
             "path,group\ndst_imgs/awgn/1600.AWGN.3.png,x\n",
             "ROOT/lists/scenes.csv has no column `content`; its columns are: path, group; rename \
-             the one that is meant, or take the file of the release",
+             the one that is meant, or take the list anew from where it came",
         ),
     ] {
         std::fs::write(&list, text).expect("writable");

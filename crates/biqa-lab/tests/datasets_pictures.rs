@@ -143,8 +143,8 @@ fn the_official_parts_of_livefb_come_from_its_lists_and_test_wins() {
     let release = release.file("labels640.csv", "name_image\nvoc_emotic_ava/other.jpg\n");
     assert_eq!(
         release.refused("livefb", &options),
-        "ROOT/labels640.csv, line 2: \"voc_emotic_ava/other.jpg\" has no score in the labels of the \
-         release; remove the line, or take the list that belongs to this release"
+        "ROOT/labels640.csv, line 2: \"voc_emotic_ava/other.jpg\" has no score in the labels; remove \
+         the line, or take the list that belongs to them"
     );
 }
 
@@ -307,7 +307,8 @@ fn a_part_of_biq2021_loads_with_the_list_that_carries_its_scores() {
 #[test]
 fn kadis700k_is_loaded_only_where_scores_are_not_needed() {
     let release = Release::new().pictures(["ref_imgs/b.png", "ref_imgs/a.PNG", "ref_imgs/a1.png"]);
-    let release = release.file("ref_imgs/notes.txt", "");
+    // Other pictures than PNG beside them are not of the set.
+    let release = release.file("ref_imgs/notes.txt", "").pictures(["ref_imgs/c.jpg"]);
     assert_eq!(
         release.refused("kadis700k", &Options::default()),
         "kadis700k needs the option `unlabelled`: it has no labels: nothing can be trained on \
@@ -318,5 +319,7 @@ fn kadis700k_is_loaded_only_where_scores_are_not_needed() {
     assert_eq!(contents(&found), ["a", "a1", "b"]);
     assert!(found.rows.iter().all(|row| row.score.is_nan()));
     assert!(found.to_csv().contains("\nref_imgs/a1.png,,a1,,,,\n"), "{}", found.to_csv());
-    assert_eq!(found.notes, ["3 pictures, 140000 are expected"]);
+    let unused = "1 picture file beside the labelled ones has no label and is not used, first: \
+                  ref_imgs/c.jpg";
+    assert_eq!(found.notes, ["3 pictures, 140000 are expected", unused]);
 }

@@ -166,7 +166,7 @@ fn the_spreadsheet_of_csiq_is_read_in_the_released_layout() {
     assert_eq!(paths(&found), expected);
     assert_eq!(contents(&found), ["1600", "1600", "trolley", "trolley"]);
     assert_eq!((found.rows[0].score, found.rows[0].spread), (0.0619889, Some(0.125)));
-    let unused = "1 picture files beside the labelled ones have no label and are not used, first: \
+    let unused = "1 picture file beside the labelled ones has no label and is not used, first: \
                   dst_imgs/awgn/1600.AWGN.9.png";
     assert_eq!(notes(&found), [unused]);
 }

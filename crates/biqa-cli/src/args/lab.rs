@@ -47,7 +47,8 @@ Examples:
   biqa data check livec ChallengeDB_release
   biqa data manifest csiq CSIQ -o csiq.csv
   biqa data split csiq CSIQ --index 3 -o lists.json
-  biqa data duplicates photos -o groups.csv";
+  biqa data duplicates photos -o groups.csv
+  biqa data duplicates BIQ2021 --dataset biq2021 --pairs pairs.csv -o groups.csv";
 
 /// A dataset and its folder.
 ///
@@ -81,7 +82,7 @@ pub struct LoadArgs {
     pub allow_missing: usize,
 
     /// Labels of a set that has several: realigned, original (live); zscore, acr (koniq10k); train,
-    /// val (pipal)
+    /// val, both (pipal)
     #[arg(long, value_name = "FORM", help_heading = "Data")]
     pub labels: Option<LabelForm>,
 
@@ -400,6 +401,16 @@ pub struct DataCheckArgs {
 
     #[command(flatten)]
     pub load: LoadArgs,
+
+    /// Side of the crops to come: pictures that are smaller are counted
+    #[arg(long, value_name = "N", default_value = "224", help_heading = "Data")]
+    pub crop: u32,
+
+    /// Print pairs of pictures of two contents that are nearly the same
+    ///
+    /// Pairs whose 64-bit difference hashes differ in at most 4 bits. Reads every picture.
+    #[arg(long, help_heading = "Data")]
+    pub near_duplicates: bool,
 }
 
 /// Write a dataset as path,score,content,kind,level,split,spread
@@ -470,7 +481,8 @@ pub struct DataSplitArgs {
 /// Find pictures that are nearly the same, and propose groups
 ///
 /// Prints a list path,content as --content takes it: pictures of one content are the same photo, or
-/// nearly, and belong on one side of every split. Two photos of one scene are not found.
+/// nearly, and belong on one side of every split. Two photos of one scene are not found. A terminal
+/// shows the groups alone.
 #[derive(Debug, Args)]
 pub struct DataDuplicatesArgs {
     /// Folder of pictures, looked through recursively
@@ -486,7 +498,15 @@ pub struct DataDuplicatesArgs {
     #[arg(long, value_name = "R", default_value = "0.97", value_parser = parse_correlation)]
     pub correlation: f64,
 
-    /// Write the pairs to this CSV: first,second,distance,correlation
+    /// Look at the pictures of this dataset in DIR, and say which pairs its own parts separate
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub dataset: Option<String>,
+
+    #[command(flatten)]
+    pub load: LoadArgs,
+
+    /// Write the pairs to this CSV: first,second,distance,correlation; with --dataset also
+    /// first_part,second_part
     #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub pairs: Option<PathBuf>,
 

@@ -10,6 +10,7 @@ use super::manifest::{Direction, Row, stem};
 use super::options::Content;
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{has_columns, released};
 use super::table::Table;
 use super::{DatasetError, Options};
 use std::path::Path;
@@ -42,8 +43,8 @@ const TABLE: &[&str] = &["data.csv"];
 
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
     let by_image = options.content == Some(Content::Image);
-    let file = files.first(TABLE)?.filter(|_| options.list.is_none());
-    let mut labels = if let Some(file) = file {
+    let like = |bytes: &[u8]| has_columns(bytes, &["name", "prompt", "mos_quality"]);
+    let mut labels = if let Some(file) = released(files, options, TABLE, like)? {
         let list = of_table(&file)?;
         list.into_labels(&SET, |label| describe(label, by_image))?
     } else {

@@ -10,6 +10,7 @@ use super::labels::{Label, LabelFile, List, foreign, read_bytes};
 use super::manifest::{Direction, Row, stem};
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{is_spreadsheet, released};
 use super::{DatasetError, Options};
 use std::path::Path;
 
@@ -56,7 +57,7 @@ fn at_root(path: &str) -> Vec<String> {
 
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
     let sheets = ["DatabaseGrades.xls", "DatabaseGrades.xlsx"];
-    if let Some(file) = files.first(&sheets)?.filter(|_| options.list.is_none()) {
+    if let Some(file) = released(files, options, &sheets, is_spreadsheet)? {
         return of_spreadsheet(&file)?.into_labels(&SET, describe);
     }
     match foreign(files, options, &["bid_all.txt", "BID.txt", "meta_info_BIDDataset.csv"])? {

@@ -11,9 +11,10 @@ use super::manifest::{Direction, Row, Split};
 use super::options::Content;
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{has_columns, released};
 use super::table::Table;
 use super::{DatasetError, Options};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) static SET: Set = Set {
     key: "biq2021",
@@ -48,21 +49,20 @@ const OWN_LIST: &str = "labels.csv";
 
 /// The official lists, or, where they lack, a part of the set that carries scores in its list.
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
-    if let Some(list) = foreign(files, options, &[])? {
+    let like = |bytes: &[u8]| has_columns(bytes, &["image name", "mos"]);
+    let named = options.list.is_some();
+    if let Some(file) = released(files, options, &LISTS.map(|(name, _)| name), like)? {
+        // The other list lies beside the one that was named.
+        let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
+        if let Some(list) = official(official_lists(&mut Files::new(&folder))?)? {
+            return list.into_labels(&SET, describe);
+        }
+        if named {
+            let list = List::of_table(&Table::read(&file)?, "image name", "mos")?;
+            return list.into_labels(&SET, describe);
+        }
+    } else if let Some(list) = foreign(files, options, &[])? {
         return list.into_labels(&SET, describe);
-    }
-    if let Some(lists) = official_lists(files)? {
-        let mut labels = Vec::new();
-        for (file, split) in lists {
-            let mut list = List::of_table(&Table::read(&file)?, "image name", "mos")?;
-            list.labels.iter_mut().for_each(|label| label.split = Some(split));
-            labels.append(&mut list.labels);
-        }
-        // Rows count over both lists.
-        for (line, label) in (1..).zip(&mut labels) {
-            label.line = line;
-        }
-        return List::of_release(files.root(), "row", labels).into_labels(&SET, describe);
     }
     let list = match &options.content {
         Some(Content::File(file)) => Some(file.clone()),
@@ -80,6 +80,17 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
         file.display()
     ));
     Ok(labels)
+}
+
+/// The rows of the two official lists.
+fn official(lists: Option<Vec<(PathBuf, Split)>>) -> Result<Option<List>, DatasetError> {
+    let mut read = Vec::new();
+    for (file, split) in lists.into_iter().flatten() {
+        let mut list = List::of_table(&Table::read(&file)?, "image name", "mos")?;
+        list.labels.iter_mut().for_each(|label| label.split = Some(split));
+        read.push(list);
+    }
+    Ok(read.into_iter().reduce(List::and))
 }
 
 /// The two official lists; `None` unless both are there.

@@ -1,8 +1,11 @@
 //! The checks of section 4 of `papers/datasets.md`, on complete labels, before the disk is looked at.
 
+use super::error::{are, counted};
 use super::labels::LabelFile;
+use super::manifest::Split;
+use super::places::Places;
 use super::{DatasetError, Manifest, Options};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What is known about a release (table in section 1).
 #[derive(Debug, Clone, Copy)]
@@ -30,19 +33,14 @@ const SLACK: f64 = 0.5;
 /// disks and lists differ in it.
 pub(super) fn refuse_duplicates(labels: &LabelFile) -> Result<(), DatasetError> {
     let mut seen = HashMap::new();
-    for (row, &line) in labels.rows.iter().zip(&labels.lines) {
+    for (i, row) in labels.rows.iter().enumerate() {
         let key = match labels.release {
             Some(_) => row.path.to_ascii_lowercase(),
             None => row.path.clone(),
         };
-        if let Some(first_line) = seen.insert(key, line) {
-            return Err(DatasetError::Duplicate {
-                file: labels.file.clone(),
-                unit: labels.unit,
-                line,
-                first_line,
-                path: row.path.clone(),
-            });
+        if let Some(first) = seen.insert(key, i) {
+            let [place, first] = [i, first].map(|label| Box::new(labels.places.of(label)));
+            return Err(DatasetError::Duplicate { place, first, path: row.path.clone() });
         }
     }
     Ok(())
@@ -55,8 +53,8 @@ pub(super) fn check_release(
     options: &Options,
 ) -> Result<(), DatasetError> {
     let counts = [
-        ("rows", release.rows, manifest.rows.len()),
-        ("contents", release.contents, manifest.contents()),
+        ("row", release.rows, manifest.rows.len()),
+        ("content", release.contents, manifest.contents()),
     ];
     for (what, expected, found) in counts {
         if expected != found {
@@ -66,7 +64,8 @@ pub(super) fn check_release(
             }
             manifest.subset = true;
             manifest.notes.push(format!(
-                "subset: {found} {what} of {expected}; not comparable with published numbers"
+                "subset: {} of {expected}; not comparable with published numbers",
+                counted(found, what)
             ));
         }
     }
@@ -88,19 +87,67 @@ pub(super) fn check_release(
     Ok(())
 }
 
-/// No score may lie further outside the scale than half its length.
-pub(super) fn check_scores(manifest: &Manifest) -> Result<(), DatasetError> {
+/// No score may lie further outside the scale than half its length. Less is noted where the scale
+/// is a user's word; releases are known to leave theirs. `places` are those of the rows.
+pub(super) fn check_scores(manifest: &mut Manifest, places: &Places) -> Result<(), DatasetError> {
     let [lo, hi] = manifest.range_nominal;
-    // A release may leave its nominal scale; a scale that a user states for their own list holds.
-    let slack = if manifest.dataset == "csv" { 0.0 } else { SLACK * (hi - lo) };
-    match manifest.rows.iter().find(|row| row.score < lo - slack || row.score > hi + slack) {
-        Some(row) => Err(DatasetError::Score {
+    let slack = SLACK * (hi - lo);
+    let outside: Vec<usize> = (0..manifest.rows.len())
+        .filter(|&i| manifest.rows[i].score < lo || manifest.rows[i].score > hi)
+        .collect();
+    let far = |i: &&usize| {
+        let score = manifest.rows[**i].score;
+        score < lo - slack || score > hi + slack
+    };
+    if let Some(&i) = outside.iter().find(far) {
+        let row = &manifest.rows[i];
+        return Err(DatasetError::Score {
+            place: Box::new(places.of(i)),
             dataset: manifest.dataset.clone(),
             path: row.path.clone(),
             score: row.score,
             lo,
             hi,
-        }),
-        None => Ok(()),
+        });
     }
+    if let Some(&i) = outside.first().filter(|_| manifest.dataset == "csv") {
+        let note = format!(
+            "{} {} outside the scale {lo} to {hi}, first: {} ({})",
+            counted(outside.len(), "score"),
+            are(outside.len()),
+            manifest.rows[i].score,
+            places.of(i)
+        );
+        manifest.notes.push(note);
+    }
+    Ok(())
+}
+
+/// Contents with images in several of the parts that the set brings: said, since whoever takes the
+/// parts as they are tests on what was trained on.
+pub(super) fn note_parted_contents(manifest: &mut Manifest) {
+    let mut first: HashMap<&str, (usize, Split)> = HashMap::new();
+    let mut parted = BTreeSet::new();
+    let mut example = None;
+    for (i, row) in manifest.rows.iter().enumerate() {
+        let Some(part) = row.split else { continue };
+        let &mut (j, other) = first.entry(&row.content).or_insert((i, part));
+        if other != part {
+            parted.insert(row.content.as_str());
+            example.get_or_insert((j, i));
+        }
+    }
+    let Some((j, i)) = example else { return };
+    let part = |i: usize| manifest.rows[i].split.map(|part| part.to_string()).unwrap_or_default();
+    let note = format!(
+        "the set's own parts leak: {} {} in several of them, first {:?}: {:?} ({}) and {:?} ({})",
+        counted(parted.len(), "content"),
+        are(parted.len()),
+        manifest.rows[i].content,
+        manifest.rows[j].path,
+        part(j),
+        manifest.rows[i].path,
+        part(i)
+    );
+    manifest.notes.push(note);
 }

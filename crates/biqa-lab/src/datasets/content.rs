@@ -2,7 +2,9 @@
 //! contents and split (`papers/datasets.md`, 2.14). Called by `open` for every set.
 
 use super::DatasetError;
+use super::error::Place;
 use super::manifest::{Manifest, Row, Split};
+use super::places::below;
 use super::table::Table;
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,6 +16,7 @@ pub(super) fn apply(manifest: &mut Manifest, file: &Path) -> Result<(), DatasetE
     let path = list.required(&["path"])?;
     let content = list.required(&["content"])?;
     let split = list.column(&["split"]);
+    list.refuse_two(&["split"])?;
     let by_path: HashMap<String, usize> = manifest
         .rows
         .iter()
@@ -25,13 +28,15 @@ pub(super) fn apply(manifest: &mut Manifest, file: &Path) -> Result<(), DatasetE
     let mut lines = vec![0; manifest.rows.len()];
     for record in &list.records {
         let (file, unit, line) = (list.file.clone(), list.unit, record.line);
-        let path = list.text(record, path)?.replace('\\', "/");
+        let written = list.text(record, path)?;
+        let path = below(&manifest.root, written).unwrap_or_else(|| written.to_owned());
         let Some(&i) = by_path.get(&path.to_ascii_lowercase()) else {
             return Err(DatasetError::NotLabelled { file, unit, line, path });
         };
         if chosen[i].is_some() {
-            let first_line = lines[i];
-            return Err(DatasetError::Duplicate { file, unit, line, first_line, path });
+            let first = Box::new(Place { file: file.clone(), unit, line: lines[i] });
+            let place = Box::new(Place { file, unit, line });
+            return Err(DatasetError::Duplicate { place, first, path });
         }
         let split = match (split, record.optional(split)) {
             (Some(column), Some(text)) => Some(
@@ -43,6 +48,9 @@ pub(super) fn apply(manifest: &mut Manifest, file: &Path) -> Result<(), DatasetE
         let content = list.text(record, content)?.to_owned();
         chosen[i] = Some(Row { content, split, ..manifest.rows[i].clone() });
         lines[i] = record.line;
+    }
+    if list.records.is_empty() {
+        return Err(DatasetError::Empty { file: file.to_path_buf() });
     }
     let total = manifest.rows.len();
     manifest.rows = chosen.into_iter().flatten().collect();

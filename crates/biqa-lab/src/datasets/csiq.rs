@@ -11,6 +11,7 @@ use super::lists::{Form, Plain, Separator};
 use super::manifest::{Direction, Row};
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{first_line, is_name_and_number, is_spreadsheet, released};
 use super::{DatasetError, Options};
 use std::path::Path;
 
@@ -64,6 +65,9 @@ const KINDS: [(&str, &str, &str); 6] = [
 const FULL: [&str; 1] = ["CSIQ.txt"];
 const POOR: [&str; 2] = ["csiq_all.txt", "meta_info_CSIQDataset.csv"];
 
+/// What stands between the tabs of `csiq.beta.txt`.
+const TEXT: [&str; 6] = ["image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"];
+
 /// The sheet whose rows are in the order of the text forms.
 const SHEET: &str = "all_by_image";
 
@@ -73,19 +77,22 @@ fn flat(path: &str) -> Vec<String> {
 
 /// Spreadsheet, `csiq_label.txt`, `CSIQ.txt`, `csiq.beta.txt`: from the most digits to the fewest.
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
-    if options.list.is_none() {
-        if let Some(file) = files.first(&["csiq.DMOS.xlsx", "csiq.beta.xlsx"])? {
-            return of_spreadsheet(&file)?.into_labels(&SET, describe);
-        }
-        if let Some(file) = files.first(&["csiq_label.txt"])? {
-            let list = List::plain(&file, Separator::Blank, &["name", "score"])?;
-            return list.into_labels(&SET, describe);
-        }
+    let sheets = ["csiq.DMOS.xlsx", "csiq.beta.xlsx"];
+    if let Some(file) = released(files, options, &sheets, is_spreadsheet)? {
+        return of_spreadsheet(&file)?.into_labels(&SET, describe);
     }
-    if let Some(list) = foreign(files, options, &FULL)? {
+    let like = |bytes: &[u8]| is_name_and_number(bytes, ' ');
+    if let Some(file) = released(files, options, &["csiq_label.txt"], like)? {
+        let list = List::plain(&file, Separator::Blank, &["name", "score"])?;
+        return list.into_labels(&SET, describe);
+    }
+    let like = |bytes: &[u8]| first_line(bytes).split('\t').count() == TEXT.len();
+    let text = released(files, options, &["csiq.beta.txt"], like)?;
+    let named = text.is_some() && options.list.is_some();
+    if !named && let Some(list) = foreign(files, options, &FULL)? {
         return of_others(list);
     }
-    if let Some(file) = files.first(&["csiq.beta.txt"])? {
+    if let Some(file) = text {
         let mut labels = of_text(&file)?.into_labels(&SET, describe)?;
         labels.notes.push("the scores of csiq.beta.txt have 3 decimals".to_owned());
         return Ok(labels);
@@ -152,8 +159,7 @@ fn of_spreadsheet(file: &Path) -> Result<List, DatasetError> {
 }
 
 fn of_text(file: &Path) -> Result<List, DatasetError> {
-    let names = ["image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"];
-    let plain = Plain::parse(file, &read_bytes(file)?, Separator::Tab, &names)?;
+    let plain = Plain::parse(file, &read_bytes(file)?, Separator::Tab, &TEXT)?;
     let label = |row| {
         let name = picture(plain.text(row, 0)?, plain.text(row, 2)?, plain.text(row, 3)?);
         Ok(Label {

@@ -3,7 +3,25 @@
 
 use super::formats::FormatError;
 use super::registry;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where something stands in a label file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// `line`, or `row` or `column` of a sheet or variable.
+    pub unit: &'static str,
+    /// Which one, from 1.
+    pub line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} {}", self.file.display(), self.unit, self.line)
+    }
+}
 
 /// Why a set could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +69,7 @@ pub enum DatasetError {
     /// A label file lacks a column.
     #[error(
         "{file} has no column `{wanted}`; its columns are: {found}; rename the one that is meant, \
-         or take the file of the release"
+         or take the list anew from where it came"
     )]
     MissingColumn {
         /// The label file.
@@ -60,6 +78,37 @@ pub enum DatasetError {
         wanted: String,
         /// The names there are.
         found: String,
+    },
+    /// Two columns of a label file may be meant.
+    #[error(
+        "{file} has the columns `{first}` and `{second}`, and either may be meant; remove or \
+         rename one"
+    )]
+    TwoColumns {
+        /// The label file.
+        file: PathBuf,
+        /// A column.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A label file without a row.
+    #[error("{file} lists no image; it needs a row for every image")]
+    Empty {
+        /// The label file, or the folder where there is none.
+        file: PathBuf,
+    },
+    /// A path of the labels lies outside the root.
+    #[error(
+        "{place}: {path:?} is absolute and not inside {root}; paths are relative to that folder"
+    )]
+    Absolute {
+        /// Where it stands.
+        place: Box<Place>,
+        /// The path.
+        path: String,
+        /// The root.
+        root: PathBuf,
     },
     /// A field cannot be read.
     #[error(
@@ -117,23 +166,19 @@ pub enum DatasetError {
         expected: usize,
     },
     /// An image is listed twice.
-    #[error("{file}, {unit} {line}: {path:?} is listed already in {unit} {first_line}; remove one")]
+    #[error("{place}: {path:?} is listed already in {}; remove one", seen_from(first, place))]
     Duplicate {
-        /// The label file.
-        file: PathBuf,
-        /// `line` or `row`.
-        unit: &'static str,
         /// The second one.
-        line: u64,
+        place: Box<Place>,
         /// The first one.
-        first_line: u64,
+        first: Box<Place>,
         /// The path.
         path: String,
     },
     /// A second list names an image that the labels do not have.
     #[error(
-        "{file}, {unit} {line}: {path:?} has no score in the labels of the release; remove the \
-         line, or take the list that belongs to this release"
+        "{file}, {unit} {line}: {path:?} has no score in the labels; remove the line, or take the \
+         list that belongs to them"
     )]
     NotLabelled {
         /// The second list.
@@ -155,9 +200,11 @@ pub enum DatasetError {
     },
     /// Images of the labels are not on disk.
     #[error(
-        "{count} of {total} labelled images are not under {root}, first: {} (allowed: {allowed}); \
-         correct the folder or the list, or take a dataset's part with --partial",
-        names.join(", ")
+        "{count} of {total} labelled images {} not under {root}, first: {}; correct the folder or \
+         the list{}",
+        are(*count),
+        first_of(names, place),
+        allowance(*allowed)
     )]
     MissingFiles {
         /// The folder searched.
@@ -168,8 +215,10 @@ pub enum DatasetError {
         total: usize,
         /// How many may lack.
         allowed: usize,
-        /// The first five.
+        /// The first five, where they were looked for.
         names: Vec<String>,
+        /// Where the first is listed.
+        place: Box<Place>,
     },
     /// Two files differ in letter case only, and neither is spelled as in the labels.
     #[error("{folder}: {wanted:?} may be {first:?} or {second:?}; rename one of them")]
@@ -185,14 +234,15 @@ pub enum DatasetError {
     },
     /// The labels are not those of the release.
     #[error(
-        "{dataset}: {found} {what}, the release has {expected}; take the label file of the release \
+        "{dataset}: {}, the release has {expected}; take the label file of the release \
          again, or take a part of the set with --partial (it is never compared with published \
-         numbers)"
+         numbers)",
+        counted(*found, what)
     )]
     Count {
         /// The set.
         dataset: String,
-        /// `rows`, `contents`.
+        /// What is counted, of one: `row`, `content`.
         what: &'static str,
         /// In the release.
         expected: usize,
@@ -201,10 +251,12 @@ pub enum DatasetError {
     },
     /// A score far outside the scale.
     #[error(
-        "{dataset}: {path:?} has score {score}, far outside the scale {lo} to {hi}; correct it, or \
-         the scale"
+        "{place}: {path:?} has score {score}, far outside the scale {lo} to {hi} of {dataset}; \
+         correct it, or the scale"
     )]
     Score {
+        /// Where it stands.
+        place: Box<Place>,
         /// The set.
         dataset: String,
         /// The image.
@@ -240,8 +292,48 @@ pub enum DatasetError {
     },
 }
 
+/// `1 row`, `2 rows`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The verb for a count: `1 row is`, `2 rows are`.
+pub(super) fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// `1 row has`, `2 rows have`.
+pub(super) fn have(count: usize) -> &'static str {
+    if count == 1 { "has" } else { "have" }
+}
+
+/// A place as one says it beside another: without the file where that is the same.
+fn seen_from(place: &Place, other: &Place) -> String {
+    if place.file == other.file {
+        return format!("{} {}", place.unit, place.line);
+    }
+    place.to_string()
+}
+
+/// Names, and where the first of them stands.
+fn first_of(names: &[String], place: &Place) -> String {
+    let mut names = names.to_vec();
+    if let Some(first) = names.first_mut() {
+        *first = format!("{first} ({place})");
+    }
+    names.join(", ")
+}
+
+/// What may be done besides, where not everything is allowed yet.
+fn allowance(allowed: usize) -> String {
+    match allowed {
+        usize::MAX => String::new(),
+        _ => format!(", or take a dataset's part with --partial (allowed to lack: {allowed})"),
+    }
+}
+
 /// What the folder seems to be instead.
-fn hint(root: &std::path::Path, dataset: &str) -> String {
+fn hint(root: &Path, dataset: &str) -> String {
     match super::recognise(root).iter().find(|found| found.set.key != dataset) {
         Some(found) => format!(" (it looks like {}: {})", found.set.key, found.why),
         None => String::new(),

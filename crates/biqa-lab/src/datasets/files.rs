@@ -1,11 +1,14 @@
 //! Finding the files of a release on disk (`papers/datasets.md`, 1.3).
 
+use super::error::{Place, are, counted, have};
 use super::{DatasetError, Manifest, Options};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// How many images without a file an error names.
 const NAMED: usize = 5;
+/// What systems leave in folders that they look at, and archives of them.
+const LITTER: [&str; 3] = ["__macosx", "thumbs.db", "desktop.ini"];
 /// What counts as a picture when files without a label are counted.
 const PICTURES: [&str; 6] = ["bmp", "jpg", "jpeg", "png", "tif", "tiff"];
 
@@ -27,6 +30,31 @@ pub(super) fn as_listed(path: &str) -> Vec<String> {
 /// Its name in a folder's place: the path without its folders.
 pub(super) fn name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// What to look for on disk.
+pub(super) struct Wanted<'a> {
+    /// The set's ways to lay out its pictures.
+    pub(super) layouts: &'a [Layout],
+    /// The folder that the list puts in front of all paths.
+    pub(super) folder: Option<&'a str>,
+    /// Pictures of the release that have no row: with them, files without a label are counted.
+    pub(super) known: &'a [String],
+    /// Where a path is listed, for errors.
+    pub(super) place: &'a dyn Fn(&str) -> Place,
+}
+
+/// A layout, in a folder of the root: empty, or a name with a slash behind it.
+struct Spot<'a> {
+    front: String,
+    layout: &'a Layout,
+}
+
+impl Spot<'_> {
+    /// Where it keeps a picture; never empty.
+    fn places(&self, path: &str) -> Vec<String> {
+        (self.layout.places)(path).iter().map(|place| format!("{}{place}", self.front)).collect()
+    }
 }
 
 /// A root and the entries of its folders, read once each.
@@ -75,10 +103,10 @@ impl Files {
         Ok(None)
     }
 
-    /// The names in a folder, in the order of their bytes, hidden ones left out.
+    /// The names in a folder, in the order of their bytes, without what is hidden or litter.
     pub(super) fn names(&mut self, folder: &str) -> Vec<String> {
         let names = self.folder(folder).values().flatten();
-        let mut names: Vec<String> = names.filter(|n| !n.starts_with('.')).cloned().collect();
+        let mut names: Vec<String> = names.filter(|name| !is_litter(name)).cloned().collect();
         names.sort();
         names
     }
@@ -115,9 +143,9 @@ impl Files {
         })
     }
 
-    /// The first place of a layout that holds a picture.
-    fn place(&mut self, layout: &Layout, path: &str) -> Result<Option<String>, DatasetError> {
-        for place in (layout.places)(path) {
+    /// The first place of a spot that holds a picture.
+    fn place(&mut self, spot: &Spot, path: &str) -> Result<Option<String>, DatasetError> {
+        for place in spot.places(path) {
             if let Some(found) = self.find(&place)? {
                 return Ok(Some(found));
             }
@@ -125,22 +153,20 @@ impl Files {
         Ok(None)
     }
 
-    /// Replaces every path by the one on disk, in the first layout that holds any of the pictures;
-    /// leaves out, counts and notes rows without a file. `known` are pictures of the release that
-    /// have no row: with them, files without a label are counted.
+    /// Replaces every path by the one on disk, all in one layout ([`Files::spot`]);
+    /// leaves out, counts and notes rows without a file.
     pub(super) fn locate(
         &mut self,
         manifest: &mut Manifest,
-        layouts: &[Layout],
-        known: &[String],
+        wanted: &Wanted,
         options: &Options,
     ) -> Result<(), DatasetError> {
-        let Some(layout) = self.layout(manifest, layouts)? else { return Ok(()) };
+        let Some(spot) = self.spot(manifest, wanted)? else { return Ok(()) };
         let total = manifest.rows.len();
         let mut missing = Vec::new();
         let mut kept = Vec::with_capacity(total);
         for mut row in std::mem::take(&mut manifest.rows) {
-            match self.place(layout, &row.path)? {
+            match self.place(&spot, &row.path)? {
                 Some(path) => {
                     row.path = path;
                     kept.push(row);
@@ -150,52 +176,68 @@ impl Files {
         }
         manifest.rows = kept;
         let count = missing.len();
-        if count > options.allow_missing {
-            missing.truncate(NAMED);
+        // Where it was looked for, which is not where another layout has it.
+        let tried = |path: &String| spot.places(path).swap_remove(0);
+        if count > options.allow_missing || (count > 0 && count == total) {
             return Err(DatasetError::MissingFiles {
                 root: manifest.root.clone(),
                 count,
                 total,
                 allowed: options.allow_missing,
-                names: missing,
+                names: missing.iter().take(NAMED).map(tried).collect(),
+                place: Box::new((wanted.place)(&missing[0])),
             });
         }
         if count > 0 {
             manifest.subset |= options.partial;
             manifest.notes.push(format!(
-                "{count} of {total} labelled images have no file and were left out, first: {}",
-                missing[0]
+                "{count} of {total} labelled images {} no file and {} left out, first: {}",
+                have(count),
+                if count == 1 { "was" } else { "were" },
+                tried(&missing[0])
             ));
         }
-        self.note_unused(manifest, layout, known)
+        self.note_unused(manifest, &spot, wanted.known)
     }
 
-    /// The first layout that holds one of the pictures; the first of all when none does.
-    fn layout<'a>(
+    /// The first layout that holds the first picture that is there at all, in the folder that the
+    /// list puts in front where there is one, then in the root; the first of all when none is there.
+    fn spot<'a>(
         &mut self,
         manifest: &Manifest,
-        layouts: &'a [Layout],
-    ) -> Result<Option<&'a Layout>, DatasetError> {
-        for layout in layouts {
-            for row in &manifest.rows {
-                if self.place(layout, &row.path)?.is_some() {
-                    return Ok(Some(layout));
+        wanted: &Wanted<'a>,
+    ) -> Result<Option<Spot<'a>>, DatasetError> {
+        let mut fronts = vec![String::new()];
+        if let Some(folder) = wanted.folder
+            && let Some(folder) = self.find(folder)?
+        {
+            fronts.insert(0, format!("{folder}/"));
+        }
+        let in_front = |front: &String| {
+            let front = front.clone();
+            wanted.layouts.iter().map(move |layout| Spot { front: front.clone(), layout })
+        };
+        let mut spots: Vec<Spot> = fronts.iter().flat_map(in_front).collect();
+        for row in &manifest.rows {
+            for i in 0..spots.len() {
+                if self.place(&spots[i], &row.path)?.is_some() {
+                    return Ok(Some(spots.swap_remove(i)));
                 }
             }
         }
-        Ok(layouts.first())
+        Ok(spots.into_iter().next())
     }
 
     /// Files without a label are no error, but their number is said.
     fn note_unused(
         &mut self,
         manifest: &mut Manifest,
-        layout: &Layout,
+        spot: &Spot,
         known: &[String],
     ) -> Result<(), DatasetError> {
         let mut used: BTreeSet<String> = manifest.rows.iter().map(|row| row.path.clone()).collect();
         for path in known {
-            used.extend(self.place(layout, path)?);
+            used.extend(self.place(spot, path)?);
         }
         let folder_of =
             |path: &str| path.rsplit_once('/').map_or(String::new(), |p| p.0.to_owned());
@@ -210,13 +252,19 @@ impl Files {
         }
         if let Some(first) = unused.first() {
             manifest.notes.push(format!(
-                "{} picture files beside the labelled ones have no label and are not used, \
-                 first: {first}",
-                unused.len()
+                "{} beside the labelled ones {} no label and {} not used, first: {first}",
+                counted(unused.len(), "picture file"),
+                have(unused.len()),
+                are(unused.len()),
             ));
         }
         Ok(())
     }
+}
+
+/// What nobody put into a folder on purpose: hidden entries, and what systems leave behind.
+pub fn is_litter(name: &str) -> bool {
+    name.starts_with('.') || LITTER.contains(&name.to_ascii_lowercase().as_str())
 }
 
 pub(super) fn is_picture(name: &str) -> bool {

@@ -10,6 +10,7 @@ use super::lists::{Form, Separator};
 use super::manifest::{Direction, Row, stem};
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{has_columns, is_name_and_number, released};
 use super::table::Table;
 use super::{DatasetError, Options};
 use std::collections::BTreeSet;
@@ -56,13 +57,14 @@ fn split_form(path: &str) -> Vec<String> {
 }
 
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
-    if options.list.is_none() {
-        if let Some(file) = files.first(&["dmos.csv", "kadid10k_dmos.csv"])? {
-            return with_references(of_table(&file)?);
-        }
-        if let Some(file) = files.first(&["kadid10k_label.txt"])? {
-            return with_references(List::plain(&file, Separator::Comma, &["name", "score"])?);
-        }
+    let tables = ["dmos.csv", "kadid10k_dmos.csv"];
+    let like = |bytes: &[u8]| has_columns(bytes, &["dist_img", "dmos"]);
+    if let Some(file) = released(files, options, &tables, like)? {
+        return with_references(of_table(&file)?);
+    }
+    let like = |bytes: &[u8]| is_name_and_number(bytes, ',');
+    if let Some(file) = released(files, options, &["kadid10k_label.txt"], like)? {
+        return with_references(List::plain(&file, Separator::Comma, &["name", "score"])?);
     }
     let names =
         ["KADID-10K.txt", "KADID10K.txt", "kadid10k_all.txt", "meta_info_KADID10kDataset.csv"];

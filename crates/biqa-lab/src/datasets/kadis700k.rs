@@ -3,7 +3,8 @@
 //! They have no labels and are for pretraining; rows come in the order of the names' bytes.
 
 use super::check::Release;
-use super::files::{Files, Layout, as_listed, is_picture};
+use super::error::counted;
+use super::files::{Files, Layout, as_listed};
 use super::labels::{Label, LabelFile, List};
 use super::manifest::Direction;
 use super::prepare::Preparation;
@@ -42,7 +43,7 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
         return Err(SET.no_labels(files, "ref_imgs/*.png"));
     };
     let names = files.names(&folder);
-    let labels = (1..).zip(names.into_iter().filter(|name| is_picture(name)));
+    let labels = (1..).zip(names.into_iter().filter(|name| is_png(name)));
     let labels = labels.map(|(line, name)| Label::new(line, format!("{folder}/{name}"), f64::NAN));
     let list = List::of_release(&files.root().join(&folder), "row", labels.collect());
     let mut labels = list.into_labels(&SET, |label| Some(label.own_content(label.name.clone())))?;
@@ -50,7 +51,12 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
     // The number is common knowledge only: no reason to refuse a folder.
     labels.release = None;
     if found != SET.images {
-        labels.notes.push(format!("{found} pictures, {} are expected", SET.images));
+        labels.notes.push(format!("{}, {} are expected", counted(found, "picture"), SET.images));
     }
     Ok(labels)
+}
+
+/// The pristine pictures are PNG; whatever else lies beside them is somebody's own.
+fn is_png(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("png"))
 }

@@ -5,6 +5,7 @@
 //! in the second file.
 
 use super::check::{Release, Scores};
+use super::error::{Place, counted, have};
 use super::files::{Files, Layout, as_listed, name_of};
 use super::labels::{Label, LabelFile, List, foreign};
 use super::lists::Form;
@@ -12,6 +13,7 @@ use super::manifest::{Direction, Row, Split};
 use super::options::LabelForm;
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{has_columns, released};
 use super::table::Table;
 use super::{DatasetError, Options};
 use std::collections::HashMap;
@@ -80,16 +82,16 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
 }
 
 fn list(files: &mut Files, options: &Options, acr: bool) -> Result<List, DatasetError> {
-    let sets = files.first(&[SETS])?.filter(|_| options.list.is_none());
-    let scores = files.first(&[SCORES])?.filter(|_| options.list.is_none());
-    if let Some(file) = scores {
+    let like = |bytes: &[u8]| has_columns(bytes, &["image_name", "mos_zscore"]);
+    if let Some(file) = released(files, options, &[SCORES], like)? {
         let mut list = of_scores(&file, acr)?;
-        if let Some(sets) = sets {
+        if let Some(sets) = files.first(&[SETS])? {
             add_splits(&mut list, &Table::read(&sets)?)?;
         }
         return Ok(list);
     }
-    if let Some(file) = sets {
+    let like = |bytes: &[u8]| has_columns(bytes, &["image_name", "mos", "set"]);
+    if let Some(file) = released(files, options, &[SETS], like)? {
         let table = Table::read(&file)?;
         let mut list = if acr { of_fractions(&table)? } else { of_sets(&table)? };
         add_splits(&mut list, &table)?;
@@ -110,7 +112,7 @@ fn list(files: &mut Files, options: &Options, acr: bool) -> Result<List, Dataset
         return Ok(list);
     }
     let reason = format!("its scores are the form `labels = {has}`; choose that, or take {SCORES}");
-    Err(DatasetError::Refused { file: list.file, reason })
+    Err(DatasetError::Refused { file: list.into_file(), reason })
 }
 
 fn of_scores(file: &Path, acr: bool) -> Result<List, DatasetError> {
@@ -176,10 +178,28 @@ fn add_splits(list: &mut List, sets: &Table) -> Result<(), DatasetError> {
             "test" => Split::Test,
             _ => return Err(sets.bad(record, set, text, "training, validation or test")),
         };
-        parts.insert(sets.text(record, name)?.to_ascii_lowercase(), part);
+        let path = sets.text(record, name)?;
+        let at = (part, record.line);
+        if let Some((_, first)) = parts.insert(path.to_ascii_lowercase(), at) {
+            let place = |line| Box::new(Place { file: sets.file.clone(), unit: sets.unit, line });
+            let (place, first) = (place(record.line), place(first));
+            return Err(DatasetError::Duplicate { place, first, path: path.to_owned() });
+        }
     }
+    let mut without = Vec::new();
     for label in &mut list.labels {
-        label.split = parts.get(&label.name.to_ascii_lowercase()).copied();
+        label.split = parts.get(&label.name.to_ascii_lowercase()).map(|(part, _)| *part);
+        if label.split.is_none() {
+            without.push(label.name.clone());
+        }
+    }
+    if let Some(first) = without.first() {
+        list.notes.push(format!(
+            "{} {} no part in {}, first: {first}",
+            counted(without.len(), "picture"),
+            have(without.len()),
+            sets.file.display()
+        ));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::check::Release;
 use super::files::Files;
 use super::lists::{self, Form, Plain, Separator};
 use super::manifest::{Direction, Row, Split};
+use super::places::{self, Places};
 use super::table::{Record, Table};
 use super::{DatasetError, Options, Set};
 use std::path::{Path, PathBuf};
@@ -14,14 +15,12 @@ use std::path::{Path, PathBuf};
 /// The labels of a set.
 #[derive(Debug)]
 pub(super) struct LabelFile {
-    /// Where the rows come from, for errors.
-    pub(super) file: PathBuf,
-    /// What `lines` counts: `line` or `row`.
-    pub(super) unit: &'static str,
     /// With the paths of the set's first layout.
     pub(super) rows: Vec<Row>,
-    /// The place of every row in the file, from 1.
-    pub(super) lines: Vec<u64>,
+    /// Where every row stands.
+    pub(super) places: Places,
+    /// The folder that all paths of the list begin with, where its makers put one in front.
+    pub(super) folder: Option<String>,
     /// What every report must repeat.
     pub(super) notes: Vec<String>,
     /// Pictures of the release that have no row, such as originals.
@@ -35,6 +34,8 @@ pub(super) struct LabelFile {
 /// What a list of any form says about one image.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Label {
+    /// Which of the list's files it stands in.
+    pub(super) file: usize,
     /// The place in the file, from 1.
     pub(super) line: u64,
     /// The name or path in the list, forward slashes.
@@ -49,14 +50,16 @@ pub(super) struct Label {
     pub(super) written: Option<Row>,
 }
 
-/// Labels in the order of their file.
+/// Labels in the order of their file, or of several files one after the other.
 #[derive(Debug)]
 pub(super) struct List {
-    pub(super) file: PathBuf,
+    pub(super) files: Vec<PathBuf>,
     pub(super) unit: &'static str,
     pub(super) labels: Vec<Label>,
     /// The form of somebody else's list; `None` for labels as the set's authors give them.
     pub(super) form: Option<Form>,
+    /// What every report must repeat.
+    pub(super) notes: Vec<String>,
 }
 
 impl List {
@@ -70,7 +73,7 @@ impl List {
         let column = |name| columns.iter().position(|&column| column == name).unwrap_or_default();
         let (name, score) = (column("name"), column("score"));
         let label = |row| {
-            let name = plain.text(row, name)?.replace('\\', "/");
+            let name = places::plain(plain.text(row, name)?);
             Ok(Label::new(row.line, name, plain.number(row, score)?))
         };
         let labels = plain.rows.iter().map(label).collect::<Result<_, DatasetError>>()?;
@@ -81,7 +84,7 @@ impl List {
     pub(super) fn of_table(table: &Table, name: &str, score: &str) -> Result<List, DatasetError> {
         let (name, score) = (table.required(&[name])?, table.required(&[score])?);
         let label = |record: &Record| {
-            let name = table.text(record, name)?.replace('\\', "/");
+            let name = places::plain(table.text(record, name)?);
             Ok(Label::new(record.line, name, table.number(record, score)?))
         };
         let labels = table.records.iter().map(label).collect::<Result<_, DatasetError>>()?;
@@ -90,7 +93,23 @@ impl List {
 
     /// Labels as the set's authors give them.
     pub(super) fn of_release(file: &Path, unit: &'static str, labels: Vec<Label>) -> List {
-        List { file: file.to_path_buf(), unit, labels, form: None }
+        let files = vec![file.to_path_buf()];
+        List { files, unit, labels, form: None, notes: Vec::new() }
+    }
+
+    /// This list and then another.
+    pub(super) fn and(mut self, mut next: List) -> List {
+        let before = self.files.len();
+        next.labels.iter_mut().for_each(|label| label.file += before);
+        self.files.append(&mut next.files);
+        self.labels.append(&mut next.labels);
+        self.notes.append(&mut next.notes);
+        self
+    }
+
+    /// The file of a list that has one only.
+    pub(super) fn into_file(mut self) -> PathBuf {
+        self.files.swap_remove(0)
     }
 
     /// The list, unless a score or a spread is not a finite number.
@@ -99,7 +118,7 @@ impl List {
             for (column, value) in [("score", Some(label.score)), ("spread", label.spread)] {
                 if value.is_some_and(|value| !value.is_finite()) {
                     return Err(DatasetError::Field {
-                        file: self.file,
+                        file: self.files[label.file].clone(),
                         unit: self.unit,
                         line: label.line,
                         column: column.to_owned(),
@@ -119,38 +138,56 @@ impl List {
         describe: impl Fn(&Label) -> Option<Row>,
     ) -> Result<LabelFile, DatasetError> {
         let mut rows = Vec::with_capacity(self.labels.len());
-        let mut lines = Vec::with_capacity(self.labels.len());
         for label in &self.labels {
             // A manifest of ours is taken as it is written.
             let row = label.written.clone().or_else(|| describe(label));
             rows.push(row.ok_or_else(|| DatasetError::Name {
                 dataset: set.key,
-                file: self.file.clone(),
+                file: self.files[label.file].clone(),
                 unit: self.unit,
                 line: label.line,
                 found: label.name.clone(),
                 expected: set.example,
             })?);
-            lines.push(label.line);
         }
         Ok(LabelFile {
-            file: self.file,
-            unit: self.unit,
             rows,
-            lines,
-            notes: Vec::new(),
+            folder: self.folder(),
+            places: Places {
+                files: self.files,
+                unit: self.unit,
+                at: self.labels.iter().map(|label| (label.file, label.line)).collect(),
+            },
+            notes: self.notes,
             known: Vec::new(),
             release: Some(set.release),
             direction: set.direction,
             range: set.range,
         })
     }
+
+    /// IQA-Dataset's paths begin with the name of the set, since its lists lie beside the folders.
+    fn folder(&self) -> Option<String> {
+        let first = |label: &'_ Label| Some(label.name.split_once('/')?.0.to_owned());
+        let folder = first(self.labels.first()?)?;
+        let one = self.labels.iter().all(|label| first(label).as_deref() == Some(&*folder));
+        (one && self.form == Some(Form::IqaDataset)).then_some(folder)
+    }
 }
 
 impl Label {
     /// A name and its score.
     pub(super) fn new(line: u64, name: String, score: f64) -> Label {
-        Label { line, name, score, spread: None, split: None, reference: None, written: None }
+        Label {
+            file: 0,
+            line,
+            name,
+            score,
+            spread: None,
+            split: None,
+            reference: None,
+            written: None,
+        }
     }
 
     /// The row of an image whose content is its name, as in the sets without references.
@@ -190,7 +227,13 @@ pub(super) fn foreign(
         None => files.first(names)?,
     };
     let Some(file) = file else { return Ok(None) };
-    let list = lists::read(&file)?;
+    let bytes = read_bytes(&file)?;
+    if bytes.starts_with(b"MATLAB") {
+        let reason = "the .mat files of a release are read together; give their folder as the \
+                      root, and leave the list out";
+        return Err(DatasetError::Refused { file, reason: reason.to_owned() });
+    }
+    let list = lists::parse(&file, &bytes)?;
     let label = |entry: lists::ListRow| Label {
         spread: entry.row.spread,
         split: entry.row.split,
@@ -199,7 +242,8 @@ pub(super) fn foreign(
         ..Label::new(entry.line, entry.row.path, entry.row.score)
     };
     let labels = list.rows.into_iter().map(label).collect();
-    Ok(Some(List { file, unit: "line", labels, form: Some(list.form) }))
+    let form = Some(list.form);
+    Ok(Some(List { files: vec![file], unit: "line", labels, form, notes: Vec::new() }))
 }
 
 impl Set {

@@ -13,6 +13,7 @@ use super::manifest::{Direction, Row, stem};
 use super::options::LabelForm;
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{by_name, released};
 use super::{DatasetError, Options};
 use std::path::Path;
 
@@ -74,9 +75,9 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
     let original = SET.form(options) == Some(LabelForm::Original);
     let scores = if original { "dmos.mat" } else { "dmos_realigned.mat" };
     let names = files.first(&[NAMES])?;
-    let scores_file = files.first(&[scores])?.filter(|_| options.list.is_none());
+    let scores_file = released(files, options, &[scores], by_name)?;
     let mut labels = match (scores_file, &names) {
-        (Some(file), Some(names)) => released(&file, names, original)?,
+        (Some(file), Some(names)) => of_columns(&file, names, original)?,
         _ => of_list(files, options, original, names.as_deref())?,
     };
     if original {
@@ -87,7 +88,7 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
 }
 
 /// The columns of the two `.mat` files without those of originals.
-fn released(file: &Path, names: &Path, original: bool) -> Result<LabelFile, DatasetError> {
+fn of_columns(file: &Path, names: &Path, original: bool) -> Result<LabelFile, DatasetError> {
     let mat = read_mat(&read_bytes(file)?, &file.to_string_lossy())?;
     let scores = &mat.numbers(if original { "dmos" } else { "dmos_new" })?.data;
     let flags = &mat.numbers("orgs")?.data;
@@ -193,7 +194,7 @@ fn of_list(
         let reason = format!(
             "its scores are those of `labels = {has}`; choose that, or take the .mat files"
         );
-        return Err(DatasetError::Refused { file: list.file, reason });
+        return Err(DatasetError::Refused { file: list.into_file(), reason });
     }
     let flipped = list.form == Some(Form::Liqe);
     if flipped {
@@ -209,7 +210,7 @@ fn of_list(
         (false, Some(names)) => Some(references(names)?),
         (false, None) => {
             let reason = format!("it does not name the references; {NAMES} must lie beside it");
-            return Err(DatasetError::Refused { file: list.file, reason });
+            return Err(DatasetError::Refused { file: list.into_file(), reason });
         }
     };
     let mut labels = list.into_labels(&SET, |label| describe(label, references.as_deref()))?;

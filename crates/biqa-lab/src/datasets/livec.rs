@@ -72,7 +72,8 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
     if let Some(list) = foreign(files, options, &names)? {
         let lossy = options.list.as_deref().and_then(Path::file_name);
         if lossy.is_some_and(|name| name.eq_ignore_ascii_case("LIVE_Challenge.txt")) {
-            return Err(DatasetError::Refused { file: list.file, reason: REFUSED.to_owned() });
+            let (file, reason) = (list.into_file(), REFUSED.to_owned());
+            return Err(DatasetError::Refused { file, reason });
         }
         return list.into_labels(&SET, describe);
     }

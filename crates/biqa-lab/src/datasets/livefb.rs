@@ -9,6 +9,7 @@ use super::labels::{Label, LabelFile, List, foreign};
 use super::manifest::{Direction, Row, Split};
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{has_columns, released};
 use super::table::Table;
 use super::{DatasetError, Options};
 use std::collections::HashMap;
@@ -59,7 +60,8 @@ fn flat(path: &str) -> Vec<String> {
 
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
     let tables = ["labels_image.csv", "database/labels_image.csv"];
-    if let Some(file) = files.first(&tables)?.filter(|_| options.list.is_none()) {
+    let like = |bytes: &[u8]| has_columns(bytes, &["name", "mos"]);
+    if let Some(file) = released(files, options, &tables, like)? {
         let list = List::of_table(&Table::read(&file)?, "name", "mos")?;
         let mut labels = list.into_labels(&SET, describe)?;
         add_splits(&mut labels, files)?;

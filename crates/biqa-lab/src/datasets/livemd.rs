@@ -67,7 +67,7 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
             Some(list) if list.form == Some(Form::Liqe) => {
                 let reason = "how its scores were turned round is not known; take Scores.mat, or \
                               LIVE_MD.txt";
-                let (file, reason) = (list.file, reason.to_owned());
+                let (file, reason) = (list.into_file(), reason.to_owned());
                 return Err(DatasetError::Refused { file, reason });
             }
             Some(list) => list,
@@ -90,7 +90,7 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
 
 /// Both parts, or `None`.
 fn release(files: &mut Files) -> Result<Option<List>, DatasetError> {
-    let mut labels = Vec::new();
+    let mut lists = Vec::new();
     for (part, folder) in PARTS {
         let places = ["Part ", "Part_", "To_Release/Part_", "To_Release/Part "];
         let place = |name: &str| places.map(|place| format!("{place}{part}/{name}"));
@@ -99,12 +99,12 @@ fn release(files: &mut Files) -> Result<Option<List>, DatasetError> {
         let names = files.first(&names.each_ref().map(String::as_str))?;
         let scores = files.first(&scores.each_ref().map(String::as_str))?;
         let (Some(names), Some(scores)) = (names, scores) else { return Ok(None) };
-        for (name, score) in part_of(&names, &scores)? {
-            let name = format!("Part {part}/{folder}/{name}");
-            labels.push(Label::new(labels.len() as u64 + 1, name, score));
-        }
+        let labels = (1..).zip(part_of(&names, &scores)?).map(|(row, (name, score))| {
+            Label::new(row, format!("Part {part}/{folder}/{name}"), score)
+        });
+        lists.push(List::of_release(&scores, "row", labels.collect()));
     }
-    List::of_release(files.root(), "row", labels).finite().map(Some)
+    lists.into_iter().reduce(List::and).map(List::finite).transpose()
 }
 
 fn part_of(names: &Path, scores: &Path) -> Result<Vec<(String, f64)>, DatasetError> {

@@ -34,19 +34,24 @@ mod own;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod pipal;
+pub(crate) mod places;
 mod prepare;
 mod registry;
+mod released;
+mod sizes;
 mod spaq;
 pub(crate) mod table;
 mod tid2013;
 
-pub use error::DatasetError;
+pub use error::{DatasetError, Place};
+pub use files::is_litter;
 pub use manifest::{Direction, Head, Manifest, Row, Split};
 pub use options::{Content, LabelForm, Options};
 pub use prepare::Preparation;
 pub use registry::{Recognised, Set, find, keys, recognise, sets};
+pub use sizes::smaller_than;
 
-use files::Files;
+use files::{Files, Wanted};
 use std::path::Path;
 
 /// Loads the set `name`, a key or an alias, from the folder `root`.
@@ -62,11 +67,17 @@ pub fn open(name: &str, root: &Path, options: &Options) -> Result<Manifest, Data
         .map_err(|source| DatasetError::Read { path: root.to_path_buf(), source })?;
     let root = set.place(root);
     let mut files = Files::new(&root);
-    let labels = (set.read)(&mut files, options)?;
+    let mut labels = (set.read)(&mut files, options)?;
+    let source = labels.places.files.first().cloned().unwrap_or_else(|| root.clone());
+    if labels.rows.is_empty() {
+        return Err(DatasetError::Empty { file: source });
+    }
+    places::make_relative(&mut labels, &root)?;
     check::refuse_duplicates(&labels)?;
     // A content list that the rows come from has no more to say.
-    let listed = matches!(&options.content, Some(Content::File(list)) if *list == labels.file);
+    let listed = matches!(&options.content, Some(Content::File(list)) if *list == source);
 
+    let paths: Vec<String> = labels.rows.iter().map(|row| row.path.clone()).collect();
     let mut manifest = Manifest {
         dataset: set.key.to_owned(),
         direction: labels.direction,
@@ -80,7 +91,7 @@ pub fn open(name: &str, root: &Path, options: &Options) -> Result<Manifest, Data
         Some(release) => check::check_release(&mut manifest, release, options)?,
         None => manifest.subset = set.images > 0 && manifest.rows.len() < set.images,
     }
-    check::check_scores(&manifest)?;
+    check::check_scores(&mut manifest, &labels.places)?;
     if options.natural_only {
         tid2013::leave_out_the_drawing(&mut manifest);
     }
@@ -88,7 +99,14 @@ pub fn open(name: &str, root: &Path, options: &Options) -> Result<Manifest, Data
         content::apply(&mut manifest, list)?;
     }
     if !options.labels_only {
-        files.locate(&mut manifest, set.layouts, &labels.known, options)?;
+        let place = |path: &str| {
+            let label = paths.iter().position(|known| known == path).unwrap_or_default();
+            labels.places.of(label)
+        };
+        let (folder, known) = (labels.folder.as_deref(), labels.known.as_slice());
+        let wanted = Wanted { layouts: set.layouts, folder, known, place: &place };
+        files.locate(&mut manifest, &wanted, options)?;
     }
+    check::note_parted_contents(&mut manifest);
     Ok(manifest)
 }

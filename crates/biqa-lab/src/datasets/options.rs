@@ -49,16 +49,19 @@ pub enum LabelForm {
     Train,
     /// `pipal`: the 25 references of the validation part.
     Val,
+    /// `pipal`: both, the validation part to test on.
+    Both,
 }
 
 impl LabelForm {
-    const ALL: [(&'static str, LabelForm); 6] = [
+    const ALL: [(&'static str, LabelForm); 7] = [
         ("realigned", LabelForm::Realigned),
         ("original", LabelForm::Original),
         ("zscore", LabelForm::Zscore),
         ("acr", LabelForm::Acr),
         ("train", LabelForm::Train),
         ("val", LabelForm::Val),
+        ("both", LabelForm::Both),
     ];
 }
 

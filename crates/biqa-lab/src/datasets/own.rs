@@ -6,6 +6,7 @@ use super::files::{Files, Layout, as_listed};
 use super::labels::LabelFile;
 use super::manifest::{Direction, Row, Split};
 use super::options::Content;
+use super::places::{Places, plain};
 use super::prepare::Preparation;
 use super::registry::Set;
 use super::table::Table;
@@ -34,6 +35,9 @@ pub(super) static SET: Set = Set {
 
 /// The columns that are read; all others are named in the notes.
 const COLUMNS: [&str; 8] = ["path", "score", "mos", "content", "kind", "level", "split", "spread"];
+
+/// The column of scores has one of these names.
+const SCORE: [&str; 2] = ["score", "mos"];
 
 /// The list when the options name none.
 const LIST: &str = "labels.csv";
@@ -90,10 +94,13 @@ pub(super) fn labels(
     range: [f64; 2],
 ) -> Result<LabelFile, DatasetError> {
     Ok(LabelFile {
-        file: table.file.clone(),
-        unit: table.unit,
         rows: rows(table)?,
-        lines: table.records.iter().map(|record| record.line).collect(),
+        places: Places {
+            files: vec![table.file.clone()],
+            unit: table.unit,
+            at: table.records.iter().map(|record| (0, record.line)).collect(),
+        },
+        folder: None,
         notes: Vec::new(),
         known: Vec::new(),
         release: None,
@@ -102,22 +109,19 @@ pub(super) fn labels(
     })
 }
 
-/// `./a/./b.png` is `a/b.png`: one file has one name, or its twin would go unseen.
-fn plain(path: &str) -> String {
-    let absolute = if path.starts_with('/') { "/" } else { "" };
-    let parts = path.split('/').filter(|part| !part.is_empty() && *part != ".");
-    format!("{absolute}{}", parts.collect::<Vec<_>>().join("/"))
-}
-
 /// The rows of a table in manifest form.
 pub(super) fn rows(table: &Table) -> Result<Vec<Row>, DatasetError> {
     let path = table.required(&["path"])?;
-    let score = table.required(&["score", "mos"])?;
+    let score = table.required(&SCORE)?;
+    // What nobody asked about is not chosen between silently.
+    for names in [&SCORE[..], &["content"], &["kind"], &["level"], &["split"], &["spread"]] {
+        table.refuse_two(names)?;
+    }
     let [content, kind, level, split, spread] =
         ["content", "kind", "level", "split", "spread"].map(|name| table.column(&[name]));
     let mut rows = Vec::with_capacity(table.records.len());
     for record in &table.records {
-        let path = plain(&table.text(record, path)?.replace('\\', "/"));
+        let path = plain(table.text(record, path)?);
         let level = match (level, record.optional(level)) {
             (Some(column), Some(text)) => Some(
                 text.parse()
@@ -187,8 +191,8 @@ mod tests {
         assert!(error.starts_with("7 of 7 labelled images"), "{error}");
         assert!(error.contains("m4.png") && !error.contains("m5.png"), "{error}");
         let partial = Options { allow_missing: usize::MAX, ..options() };
-        let found = open("csv", folder.path(), &partial).expect("allowed");
-        assert!(found.rows.is_empty() && found.notes.iter().any(|n| n.starts_with("7 of 7")));
+        let error = open("csv", folder.path(), &partial).expect_err("nothing is left").to_string();
+        assert!(error.starts_with("7 of 7") && !error.contains("--partial"), "{error}");
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! `pipal`: PIPAL, the parts whose scores are public (`papers/datasets.md`, 2.11).
 //!
 //! Scores are Elo numbers, higher is better. The training part is the set; the validation part, 25
-//! other references, is loaded by `labels = "val"`.
+//! other references, is loaded by `labels = "val"`. With `labels = "both"` the one is to learn from
+//! and the other to test on, since the labels of the real test part are not public.
 
 use super::check::{Release, Scores};
-use super::files::{Files, Layout, as_listed, name_of};
+use super::files::{Files, Layout, name_of};
 use super::labels::{Label, LabelFile, List, foreign};
 use super::lists::Separator;
 use super::manifest::{Direction, Row, Split};
 use super::options::LabelForm;
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{is_name_and_number, released};
 use super::{DatasetError, Options};
 
 pub(super) static SET: Set = Set {
@@ -22,9 +24,12 @@ pub(super) static SET: Set = Set {
     range: [916.7136, 1835.9856],
     images: 23_200,
     content_unit: "reference",
-    official_split: Some("train, val and test have references of their own"),
+    official_split: Some(
+        "with `labels = both`, 200 references train and the 25 of pipal21_val.txt test; the labels \
+         of the real test part are not public",
+    ),
     preparations: &[Preparation::None],
-    labels: &[LabelForm::Train, LabelForm::Val],
+    labels: &[LabelForm::Train, LabelForm::Val, LabelForm::Both],
     contents: &[],
     release: Release {
         rows: 23_200,
@@ -41,10 +46,9 @@ pub(super) static SET: Set = Set {
         &["meta_info_PIPALDataset.csv"],
     ],
     layouts: &[
-        Layout { is: "Train_Dist/<name>", places: as_listed },
+        Layout { is: "Train_Dist/<name> (Val_Dist/<name>)", places: in_part },
         Layout { is: "Distortion_1/<name> to Distortion_4/<name>", places: in_four },
         Layout { is: "Dist_Imgs/<name>", places: in_one },
-        Layout { is: "Val_Dist/<name>", places: validation },
     ],
     read,
 };
@@ -56,65 +60,105 @@ const VAL: Release = Release {
     scores: Some(Scores { min: 868.2988, max: 1857.0, mean: 1440.992577 }),
 };
 
-/// The labels of the release: a file a reference in this folder.
+/// The labels of the release: a file a reference in this folder; and the lists of the two parts.
 const FOLDER: &str = "Train_Label";
+const TRAIN_LIST: &str = "pipal22_train.txt";
+const VAL_LIST: &str = "pipal21_val.txt";
+
+/// The folder of the validation part, whatever the training part lies in.
+const VAL_FOLDER: &str = "Val_Dist/";
+
+fn in_part(path: &str) -> Vec<String> {
+    vec![path.to_owned(), format!("Train_Dist/{}", name_of(path))]
+}
 
 // Which of the four folders holds a picture can't be told from its name.
 fn in_four(path: &str) -> Vec<String> {
-    (1..=4).map(|i| format!("Distortion_{i}/{}", name_of(path))).collect()
+    let four = (1..=4).map(|i| format!("Distortion_{i}/{}", name_of(path)));
+    four.chain(validation(path)).collect()
 }
 
 fn in_one(path: &str) -> Vec<String> {
-    vec![format!("Dist_Imgs/{}", name_of(path))]
+    std::iter::once(format!("Dist_Imgs/{}", name_of(path))).chain(validation(path)).collect()
 }
 
-fn validation(path: &str) -> Vec<String> {
-    vec![format!("Val_Dist/{}", name_of(path))]
+fn validation(path: &str) -> Option<String> {
+    path.starts_with(VAL_FOLDER).then(|| path.to_owned())
 }
 
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
-    let val = SET.form(options) == Some(LabelForm::Val);
-    let split = if val { Split::Val } else { Split::Train };
-    let mut labels = list(files, options, val)?
-        .into_labels(&SET, |label| Some(Row { split: Some(split), ..describe(label)? }))?;
-    if val {
-        labels.release = Some(VAL);
+    let form = SET.form(options);
+    let list = match form {
+        Some(LabelForm::Val) => part(files, options, Split::Val)?,
+        Some(LabelForm::Both) => both(files, options)?,
+        _ => part(files, options, Split::Train)?,
+    };
+    let mut labels = list.into_labels(&SET, describe)?;
+    match form {
+        Some(LabelForm::Val) => labels.release = Some(VAL),
+        Some(LabelForm::Both) => {
+            let (rows, contents) = (SET.images + VAL.rows, SET.release.contents + VAL.contents);
+            labels.release = Some(Release { rows, contents, scores: None });
+            labels.notes.push(format!(
+                "labels = both: the test part is the validation part of the release ({VAL_LIST}); \
+                 the labels of its real test part are not public"
+            ));
+        }
+        _ => {}
     }
     Ok(labels)
 }
 
-fn list(files: &mut Files, options: &Options, val: bool) -> Result<List, DatasetError> {
-    let name = if val { "pipal21_val.txt" } else { "pipal22_train.txt" };
-    if options.list.is_none() {
-        if !val && let Some(list) = of_folder(files)? {
-            return Ok(list);
-        }
-        if let Some(file) = files.first(&[name])? {
-            return List::plain(&file, Separator::Comma, &["name", "score"]);
+/// The training part, and the validation part to test on.
+fn both(files: &mut Files, options: &Options) -> Result<List, DatasetError> {
+    let train = part(files, options, Split::Train)?;
+    let in_root = Options { list: None, ..options.clone() };
+    let mut val = part(files, &in_root, Split::Val)?;
+    val.labels.iter_mut().for_each(|label| label.split = Some(Split::Test));
+    Ok(train.and(val))
+}
+
+/// The labels of one part.
+fn part(files: &mut Files, options: &Options, part: Split) -> Result<List, DatasetError> {
+    let (name, lists): (_, &[&str]) = match part {
+        Split::Train => (TRAIN_LIST, &["meta_info_PIPALDataset.csv"]),
+        _ => (VAL_LIST, &[]),
+    };
+    let folder =
+        if options.list.is_none() && part == Split::Train { of_folder(files)? } else { None };
+    let like = |bytes: &[u8]| is_name_and_number(bytes, ',');
+    let mut list = if let Some(list) = folder {
+        list
+    } else if let Some(file) = released(files, options, &[name], like)? {
+        List::plain(&file, Separator::Comma, &["name", "score"])?
+    } else if let Some(list) = foreign(files, options, lists)? {
+        list
+    } else {
+        let expected = match part {
+            Split::Train => format!("{FOLDER}/*.txt or {TRAIN_LIST}"),
+            _ => format!("{VAL_LIST} (the validation part)"),
+        };
+        return Err(SET.no_labels(files, &expected));
+    };
+    for label in &mut list.labels {
+        // A list of others may bring an official split of its own.
+        label.split = label.split.or(Some(part));
+        if part == Split::Val {
+            label.name = format!("{VAL_FOLDER}{}", name_of(&label.name));
         }
     }
-    if !val && let Some(list) = foreign(files, options, &["meta_info_PIPALDataset.csv"])? {
-        return Ok(list);
-    }
-    Err(SET.no_labels(files, &format!("{FOLDER}/*.txt (training part) or {name}")))
+    Ok(list)
 }
 
 /// The files of `Train_Label/` in the order of their names; `None` when there is none.
 fn of_folder(files: &mut Files) -> Result<Option<List>, DatasetError> {
     let Some(folder) = files.find(FOLDER)? else { return Ok(None) };
-    let mut labels = Vec::new();
+    let mut lists = Vec::new();
     for name in files.names(&folder).iter().filter(|name| name.to_lowercase().ends_with(".txt")) {
         let file = files.root().join(&folder).join(name);
-        labels.extend(List::plain(&file, Separator::Comma, &["name", "score"])?.labels);
+        lists.push(List::plain(&file, Separator::Comma, &["name", "score"])?);
     }
-    if labels.is_empty() {
-        return Ok(None);
-    }
-    // Lines count over all files: a name is in the file of its reference.
-    for (line, label) in (1..).zip(&mut labels) {
-        label.line = line;
-    }
-    Ok(Some(List::of_release(&files.root().join(folder), "row", labels)))
+    Ok(lists.into_iter().reduce(List::and).filter(|list| !list.labels.is_empty()))
 }
 
 /// Reference, distortion group and index out of the picture's name, `A0001_00_00.bmp`.
@@ -127,6 +171,7 @@ fn describe(label: &Label) -> Option<Row> {
     if !(digits(group) && digits(index) && ending.eq_ignore_ascii_case("bmp")) {
         return None;
     }
-    let row = label.row(format!("Train_Dist/{name}"), (*reference).to_owned());
+    let folder = if label.name.starts_with(VAL_FOLDER) { VAL_FOLDER } else { "Train_Dist/" };
+    let row = label.row(format!("{folder}{name}"), (*reference).to_owned());
     Some(Row { kind: (*group).to_owned(), ..row })
 }

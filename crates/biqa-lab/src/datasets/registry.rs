@@ -139,6 +139,16 @@ impl Set {
             let names = names.chain(["file:PATH".to_owned()]).collect();
             return refuse("content", content.to_string(), names);
         }
+        // A set's scale is known; another one would be believed to have had an effect.
+        if self.key != own::SET.key {
+            if let Some(direction) = options.direction {
+                let given = if direction == Direction::Mos { "mos" } else { "dmos" };
+                return refuse("direction", given.to_owned(), Vec::new());
+            }
+            if let Some([lo, hi]) = options.range {
+                return refuse("range", format!("{lo}..{hi}"), Vec::new());
+            }
+        }
         if options.natural_only && self.key != tid2013::SET.key {
             return refuse("natural_only", "true".to_owned(), Vec::new());
         }
@@ -164,7 +174,8 @@ pub fn recognise(root: &Path) -> Vec<Recognised> {
         // Two files that differ in case only still speak for the set; loading says which they are.
         let mut there = |name: &&str| matches!(files.find(name), Ok(Some(_)) | Err(_));
         let groups = set.marks.iter().filter(|group| group.iter().all(&mut there));
-        if let Some(group) = groups.max_by_key(|group| group.len()) {
+        // Of groups of one size the first: the order is that in which files are taken.
+        if let Some(group) = groups.min_by_key(|group| std::cmp::Reverse(group.len())) {
             found.push(Recognised { set, why: format!("it holds {}", group.join(", ")) });
         }
     }

@@ -10,6 +10,7 @@ use super::labels::{Label, LabelFile, List, foreign, read_bytes};
 use super::manifest::{Direction, Row};
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{is_spreadsheet, released};
 use super::{DatasetError, Options};
 use std::path::Path;
 
@@ -59,7 +60,7 @@ fn resized(path: &str) -> Vec<String> {
 
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
     let sheets = [SHEET, "MOS and Image attribute scores.xlsx"];
-    if let Some(file) = files.first(&sheets)?.filter(|_| options.list.is_none()) {
+    if let Some(file) = released(files, options, &sheets, is_spreadsheet)? {
         return of_spreadsheet(&file)?.into_labels(&SET, describe);
     }
     match foreign(files, options, &["SPAQ.txt", "meta_info_SPAQDataset.csv"])? {

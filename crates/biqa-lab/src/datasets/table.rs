@@ -6,6 +6,7 @@
 //! and the line.
 
 use super::DatasetError;
+use super::error::counted;
 use super::lines::Lines;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,11 @@ impl Table {
                     file: file.to_path_buf(),
                     unit: "line",
                     line,
-                    reason: format!("{} columns, the header has {}", fields.len(), header.len()),
+                    reason: format!(
+                        "{}, the header has {}",
+                        counted(fields.len(), "column"),
+                        header.len()
+                    ),
                 });
             }
             records.push(Record { line, fields });
@@ -97,11 +102,26 @@ impl Table {
 
     /// [`Table::column`], or an error that lists the columns there are.
     pub(crate) fn required(&self, names: &[&str]) -> Result<usize, DatasetError> {
-        self.column(names).ok_or_else(|| DatasetError::MissingColumn {
+        let column = self.column(names).ok_or_else(|| DatasetError::MissingColumn {
             file: self.file.clone(),
             wanted: names.join("` or `"),
             found: self.header.join(", "),
-        })
+        })?;
+        self.refuse_two(&[self.header[column].as_str()])?;
+        Ok(column)
+    }
+
+    /// Refuses a header that has one of `names` twice, or two of them.
+    pub(crate) fn refuse_two(&self, names: &[&str]) -> Result<(), DatasetError> {
+        let mut found = self.header.iter().filter(|name| names.contains(&name.as_str()));
+        match (found.next(), found.next()) {
+            (Some(first), Some(second)) => Err(DatasetError::TwoColumns {
+                file: self.file.clone(),
+                first: first.clone(),
+                second: second.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The columns that are none of `known`.
@@ -221,6 +241,14 @@ mod tests {
         let error = parse("file,mos\na,1\n").expect("a table").required(&["path"]);
         let text = error.expect_err("no such column").to_string();
         assert!(text.contains("`path`") && text.contains("file, mos"), "{text}");
+    }
+
+    #[test]
+    fn a_column_that_stands_twice_is_refused_where_it_is_asked_for() {
+        let table = parse("path,score,Score\na,1,2\n").expect("a table");
+        assert!(table.required(&["path"]).is_ok());
+        let text = table.required(&["score"]).expect_err("which?").to_string();
+        assert!(text.contains("`score` and `score`"), "{text}");
     }
 
     #[test]

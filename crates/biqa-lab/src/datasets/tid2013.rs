@@ -10,6 +10,7 @@ use super::lists::{Form, Plain, Separator};
 use super::manifest::{Direction, Manifest, Row};
 use super::prepare::Preparation;
 use super::registry::Set;
+use super::released::{by_name, first_line, is_number, released};
 use super::{DatasetError, Options};
 use std::path::Path;
 
@@ -51,18 +52,22 @@ const LEVELS: u32 = 5;
 const DRAWING: &str = "25";
 
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
-    if options.list.is_none() {
-        let spreads = files.first(&["mos_std.txt"])?;
-        if let Some(file) = files.first(&["mos_with_names.txt"])? {
-            let mut list = List::plain(&file, Separator::Blank, &["score", "name"])?;
-            add_spreads(&mut list, spreads.as_deref())?;
-            return list.into_labels(&SET, describe);
-        }
-        if let Some(file) = files.first(&["mos.txt"])? {
-            let mut list = without_names(&file)?;
-            add_spreads(&mut list, spreads.as_deref())?;
-            return list.into_labels(&SET, describe);
-        }
+    // The deviations in the root are in the order of the scores beside them, not of any list.
+    let spreads = files.first(&["mos_std.txt"])?.filter(|_| options.list.is_none());
+    let like = |bytes: &[u8]| {
+        let line = first_line(bytes);
+        line.split_once(' ').is_some_and(|(score, name)| is_number(score) && !is_number(name))
+    };
+    if let Some(file) = released(files, options, &["mos_with_names.txt"], like)? {
+        let mut list = List::plain(&file, Separator::Blank, &["score", "name"])?;
+        add_spreads(&mut list, spreads.as_deref())?;
+        return list.into_labels(&SET, describe);
+    }
+    // A column of numbers may as well be the deviations: only its name tells.
+    if let Some(file) = released(files, options, &["mos.txt"], by_name)? {
+        let mut list = without_names(&file)?;
+        add_spreads(&mut list, spreads.as_deref())?;
+        return list.into_labels(&SET, describe);
     }
     let names = ["TID2013.txt", "meta_info_TID2013Dataset.csv"];
     if let Some(list) = foreign(files, options, &names)? {
@@ -132,7 +137,7 @@ fn add_spreads(list: &mut List, file: Option<&Path>) -> Result<(), DatasetError>
             file: file.to_path_buf(),
             what: "standard deviations",
             found: plain.rows.len(),
-            other: list.file.display().to_string(),
+            other: list.files[0].display().to_string(),
             expected: list.labels.len(),
         });
     }

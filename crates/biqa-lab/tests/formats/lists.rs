@@ -157,19 +157,6 @@ fn our_own_form_keeps_its_contents() {
 }
 
 #[test]
-fn the_name_of_the_set_is_dropped_where_the_disk_has_no_such_folder() {
-    let root = tempfile::tempdir().expect("a temporary folder");
-    std::fs::create_dir(root.path().join("jp2k")).expect("writable");
-    let text = "dis_img_path,dis_type,ref_img_path,score\n\
-                LIVE/jp2k/a.bmp,jp2k,LIVE/refimgs/a.bmp,1\njp2k/b.bmp,jp2k,refimgs/b.bmp,1\n";
-    let mut list = read(text);
-    list.drop_absent_first_folder(root.path());
-    let paths: Vec<&str> = list.rows.iter().map(|row| row.row.path.as_str()).collect();
-    assert_eq!(paths, ["jp2k/a.bmp", "jp2k/b.bmp"]);
-    assert_eq!(list.rows[0].reference.as_deref(), Some("refimgs/a.bmp"));
-}
-
-#[test]
 fn errors_name_file_line_column_and_what_is_there() {
     for (text, wanted) in [
         (

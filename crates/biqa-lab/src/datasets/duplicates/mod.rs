@@ -10,7 +10,7 @@
 mod groups;
 mod look;
 
-use super::manifest::quoted;
+use super::manifest::{Split, quoted};
 use biqa::image::{self, ErrorKind, LoadError, LoadOptions};
 use biqa::parallel;
 use groups::Groups;
@@ -215,14 +215,32 @@ impl Duplicates {
         text
     }
 
-    /// The pairs as a list `first,second,distance,correlation`.
-    pub fn pairs_csv(&self) -> String {
-        let mut text = String::from("first,second,distance,correlation\n");
+    /// The pairs as a list `first,second,distance,correlation`; with the parts of a split, one a
+    /// picture, also `first_part,second_part`, empty where a picture is in none.
+    pub fn pairs_csv(&self, parts: Option<&[Option<Split>]>) -> String {
+        let mut text = String::from("first,second,distance,correlation");
+        text.push_str(if parts.is_some() { ",first_part,second_part\n" } else { "\n" });
         for Pair { first, second, distance, correlation } in &self.pairs {
-            let [first, second] = [*first, *second].map(|i| quoted(&self.paths[i]));
-            writeln!(text, "{first},{second},{distance},{correlation:.4}").expect("memory");
+            let [a, b] = [*first, *second].map(|i| quoted(&self.paths[i]));
+            write!(text, "{a},{b},{distance},{correlation:.4}").expect("memory");
+            if let Some(parts) = parts {
+                let word = |i: usize| parts[i].map(|part| part.to_string()).unwrap_or_default();
+                write!(text, ",{},{}", word(*first), word(*second)).expect("memory");
+            }
+            text.push('\n');
         }
         text
+    }
+
+    /// The pairs that a split parts: their pictures stand in two of its parts.
+    pub fn crossing<'a>(
+        &'a self,
+        parts: &'a [Option<Split>],
+    ) -> impl Iterator<Item = &'a Pair> + 'a {
+        self.pairs.iter().filter(|pair| {
+            let [first, second] = [pair.first, pair.second].map(|i| parts[i]);
+            first.is_some() && second.is_some() && first != second
+        })
     }
 }
 
@@ -289,8 +307,19 @@ mod tests {
              \"noisy, dark.pgm\",a.pgm\nc.pgm,c.pgm\nnone.png,none.png\n"
         );
         assert!(
-            first.pairs_csv().starts_with("first,second,distance,correlation\na.pgm,smaller.pgm,")
+            first
+                .pairs_csv(None)
+                .starts_with("first,second,distance,correlation\na.pgm,smaller.pgm,")
         );
+        let mut parts = [Some(Split::Train); 7];
+        (parts[3], parts[4]) = (Some(Split::Test), None);
+        let crossing: Vec<_> =
+            first.crossing(&parts).map(|pair| (pair.first, pair.second)).collect();
+        assert_eq!(crossing, [(0, 3)]); // the third copy is in no part
+        let lines = first.pairs_csv(Some(&parts));
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(lines[0], "first,second,distance,correlation,first_part,second_part");
+        assert!(lines[1].ends_with(",train,test") && lines[2].ends_with(",train,"), "{lines:?}");
 
         let again = found(folder, &names, 5);
         assert_eq!((again.pairs, again.groups), (first.pairs, first.groups));

@@ -13,7 +13,9 @@ mod splits;
 pub use plain::{Plain, PlainRow, Separator};
 pub use splits::{read_splits, splits_of};
 
+use super::error::Place;
 use super::manifest::{Row, Split, stem};
+use super::places::plain as plain_path;
 use super::table::Table;
 use super::{DatasetError, own};
 use std::collections::HashMap;
@@ -74,24 +76,6 @@ impl List {
     pub fn is_turned(&self) -> bool {
         self.form == Form::Liqe
     }
-
-    /// Drops the first folder of every path where `root` has no such folder: IQA-Dataset's paths
-    /// start with the name of the set.
-    pub fn drop_absent_first_folder(&mut self, root: &Path) {
-        for entry in &mut self.rows {
-            entry.row.path = without_absent(&entry.row.path, root);
-            if let Some(reference) = &mut entry.reference {
-                *reference = without_absent(reference, root);
-            }
-        }
-    }
-}
-
-fn without_absent(path: &str, root: &Path) -> String {
-    match path.split_once('/') {
-        Some((first, rest)) if !root.join(first).is_dir() => rest.to_owned(),
-        _ => path.to_owned(),
-    }
 }
 
 /// The form of a file, by its first bytes or its header; `None` for another one.
@@ -144,7 +128,11 @@ pub fn parse(file: &Path, bytes: &[u8]) -> Result<List, DatasetError> {
         Some(form @ Form::Pyiqa) => (form, pyiqa::rows(&Table::parse(file, bytes)?)?),
         Some(form @ Form::Liqe) => (form, (liqe::rows(file, bytes)?, Vec::new())),
         Some(form @ Form::Manifest) => {
-            (form, (manifest_rows(&Table::parse(file, bytes)?)?, Vec::new()))
+            let rows = manifest_rows(&Table::parse(file, bytes)?)?;
+            let parts: Vec<Option<Split>> = rows.iter().map(|entry| entry.row.split).collect();
+            let column = NamedSplit { name: "split".to_owned(), parts };
+            let has = column.parts.iter().any(Option::is_some);
+            (form, (rows, has.then_some(column).into_iter().collect()))
         }
         Some(Form::Splits) | None => {
             return Err(DatasetError::Form {
@@ -172,8 +160,9 @@ fn refuse_duplicates(list: &List) -> Result<(), DatasetError> {
     let mut seen = HashMap::new();
     for ListRow { line, row, .. } in &list.rows {
         if let Some(first_line) = seen.insert(row.path.as_str(), *line) {
-            let (file, line, path) = (list.file.clone(), *line, row.path.clone());
-            return Err(DatasetError::Duplicate { file, unit: "line", line, first_line, path });
+            let place = |line| Box::new(Place { file: list.file.clone(), unit: "line", line });
+            let (place, first) = (place(*line), place(first_line));
+            return Err(DatasetError::Duplicate { place, first, path: row.path.clone() });
         }
     }
     Ok(())
@@ -181,8 +170,8 @@ fn refuse_duplicates(list: &List) -> Result<(), DatasetError> {
 
 /// A row with what every list has.
 fn list_row(line: u64, path: &str, score: f64, reference: Option<&str>) -> ListRow {
-    let path = path.replace('\\', "/");
-    let reference = reference.map(|reference| reference.replace('\\', "/"));
+    let path = plain_path(path);
+    let reference = reference.map(plain_path);
     let row = Row {
         content: stem(reference.as_deref().unwrap_or(&path)).to_owned(),
         score,

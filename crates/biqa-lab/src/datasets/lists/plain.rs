@@ -3,6 +3,7 @@
 //! Lines end with LF, CRLF or a lone CR, and are counted as an editor counts them.
 
 use super::super::DatasetError;
+use super::super::error::counted;
 use std::path::{Path, PathBuf};
 
 /// What stands between the fields of a line.
@@ -64,8 +65,8 @@ impl Plain {
                 Separator::Blank => text.split_whitespace().map(trimmed).collect(),
             };
             if fields.len() != names.len() {
-                let (found, wanted) = (fields.len(), names.join(", "));
-                return Err(bad(line, format!("{found} fields, expected {wanted}")));
+                let (found, wanted) = (counted(fields.len(), "field"), names.join(", "));
+                return Err(bad(line, format!("{found}, expected {wanted}")));
             }
             rows.push(PlainRow { line, fields });
         }
