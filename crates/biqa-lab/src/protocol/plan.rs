@@ -143,11 +143,12 @@ impl Plan {
             [] => vec![None],
             some => some.iter().copied().map(Some).collect(),
         };
+        let one = single(&settings.rule, settings.splits)?;
         let mut jobs = Vec::new();
         for index in 0..settings.splits {
             for &form in &settings.forms {
                 for &fraction in &fractions {
-                    let mut job = job(settings, &identity, &photos, index, form, fraction)?;
+                    let mut job = job(settings, &identity, &photos, one, index, form, fraction)?;
                     job.notes.extend(leak.clone());
                     jobs.push(job);
                 }
@@ -180,24 +181,28 @@ impl Plan {
     }
 }
 
-/// Whether the rule gives one split only, so that repeats are training seeds.
-fn single(rule: &Rule) -> bool {
-    match rule {
-        Rule::Official => true,
-        Rule::File(path) => !path.to_string_lossy().contains("{index}"),
-        Rule::Biqa | Rule::Python { .. } => false,
+/// Whether the rule gives one split only, so that repeats are training seeds. More splits than a
+/// file holds are an error before anything is trained.
+fn single(rule: &Rule, splits: u32) -> Result<bool, ProtocolError> {
+    match splits::held(rule)? {
+        Some(1) => Ok(true),
+        Some(held) if splits > held => Err(ProtocolError::Settings(format!(
+            "{rule} holds {held} splits, {splits} are asked for; give --splits {held} or fewer"
+        ))),
+        _ => Ok(false),
     }
 }
 
+/// One job; `one` where the rule gives one split only.
 fn job(
     settings: &Settings,
     identity: &Identity,
     photos: &[Digest],
+    one: bool,
     index: u32,
     form: Form,
     fraction: Option<f64>,
 ) -> Result<Job, ProtocolError> {
-    let one = single(&settings.rule);
     let options = Options {
         rule: settings.rule.clone(),
         form,
@@ -331,7 +336,21 @@ mod tests {
             ("file:a.json", true),
             ("file:a-{index}.json", false),
         ] {
-            assert_eq!(single(&rule.parse().expect("a rule")), one, "{rule}");
+            let rule = rule.parse().expect("a rule");
+            assert_eq!(single(&rule, 10).expect("nothing to read"), one, "{rule}");
         }
+    }
+
+    #[test]
+    fn a_list_gives_as_many_splits_as_it_has() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("X.csv");
+        let columns = ["01", "02"].map(|n| format!("ratio802_seed123_split_{n}")).join(",");
+        std::fs::write(&file, format!("img_name,mos,{columns}\na.png,1,train,test\n"))
+            .expect("written");
+        let rule = Rule::File(file);
+        assert!(!single(&rule, 2).expect("two"));
+        let text = single(&rule, 3).expect_err("three").to_string();
+        assert!(text.contains("holds 2 splits, 3 are asked for"), "{text}");
     }
 }

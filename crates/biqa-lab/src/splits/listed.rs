@@ -6,48 +6,39 @@ use super::groups::{Digest, Groups};
 use super::lists::note_unlisted;
 use super::order::{biqa_order, small, validation};
 use super::{Form, Options, Split, SplitError, dataset_name};
-use crate::datasets::{Manifest, Split as Part};
+use crate::datasets::{Manifest, Split as Part, find};
 use std::collections::HashSet;
 
 /// The parts that the manifest's `split` column holds.
 pub(super) fn official(manifest: &Manifest) -> Result<Split, SplitError> {
-    of_parts(manifest, "the official split", |i| Ok(manifest.rows[i].split))
+    let known = find(&manifest.dataset).and_then(|set| set.official_split);
+    let source = match known {
+        Some(words) => format!("the official split ({words})"),
+        None => "the official split".to_owned(),
+    };
+    of_parts(manifest, &source, |i| manifest.rows[i].split)
 }
 
-/// The parts of a column that a list of others brings, one value a row of the manifest, such as
-/// pyiqa's `official_split` or `ratio802_seed123_split_01`: `train`, `val` or `test`, in older files
-/// 0, 1 or 2; an empty value is no part. `column` is its name, for errors.
-pub fn split_of_column(
+/// The parts of a column that a list of others brings, one a row of the manifest, such as pyiqa's
+/// `official_split` or `ratio802_seed123_split_01`; `None` is no part. `source` names list and
+/// column, for errors.
+pub(super) fn of_column(
     manifest: &Manifest,
-    column: &str,
-    values: &[String],
+    source: &str,
+    parts: &[Option<Part>],
 ) -> Result<Split, SplitError> {
-    if values.len() != manifest.rows.len() {
-        let (column, rows) = (column.to_owned(), manifest.rows.len());
-        return Err(SplitError::ColumnLength { column, rows, values: values.len() });
-    }
-    of_parts(manifest, &format!("column `{column}`"), |i| match values[i].trim() {
-        "" => Ok(None),
-        "0" => Ok(Some(Part::Train)),
-        "1" => Ok(Some(Part::Val)),
-        "2" => Ok(Some(Part::Test)),
-        text => Part::of_text(text).map(Some).ok_or_else(|| SplitError::Column {
-            column: column.to_owned(),
-            path: manifest.rows[i].path.clone(),
-            found: text.to_owned(),
-        }),
-    })
+    of_parts(manifest, source, |i| parts[i])
 }
 
 fn of_parts(
     manifest: &Manifest,
     source_name: &str,
-    part_of: impl Fn(usize) -> Result<Option<Part>, SplitError>,
+    part_of: impl Fn(usize) -> Option<Part>,
 ) -> Result<Split, SplitError> {
     let mut split = Split::default();
     let mut unlisted = 0;
     for i in 0..manifest.rows.len() {
-        match part_of(i)? {
+        match part_of(i) {
             Some(part) => split.part_mut(part).push(i),
             None => unlisted += 1,
         }
@@ -180,21 +171,9 @@ mod tests {
         set.rows[0].split = Some(Part::Test);
         let error = split(&set, None, &options(Form::Honest, None)).expect_err("no training part");
         assert!(error.to_string().contains("train"), "{error}");
-    }
-
-    #[test]
-    fn a_column_of_names_or_numbers_becomes_parts() {
-        let set = manifest(&[("a", "a"), ("b", "b"), ("c", "c"), ("d", "d")]);
-        let column =
-            |values: [&str; 4]| split_of_column(&set, "split_01", &values.map(str::to_owned));
-        for values in [["train", "val", "test", "train"], ["0", "1", "2", "0"]] {
-            let found = column(values).expect("parts");
-            assert_eq!((found.train, found.val, found.test), (vec![0, 3], vec![1], vec![2]));
-        }
-        let found = column(["0", "", "2", "0"]).expect("parts");
-        assert_eq!((found.val.len(), found.notes.len()), (0, 1));
-        let error = column(["0", "3", "2", "0"]).expect_err("no part").to_string();
-        assert!(error.contains("split_01") && error.contains("\"3\""), "{error}");
-        assert!(split_of_column(&set, "split_01", &[]).is_err());
+        // What a set's official split is, where it has one.
+        set.dataset = "pipal".to_owned();
+        let error = split(&set, None, &options(Form::Honest, None)).expect_err("no training part");
+        assert!(error.to_string().contains("labels = both"), "{error}");
     }
 }

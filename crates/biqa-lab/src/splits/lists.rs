@@ -2,12 +2,14 @@
 //!
 //! `file:<path>` is one of
 //! - a JSON file `{"train": [...], "val": [...], "test": [...]}` of relative paths (`val` may lack);
+//! - a CSV with a column a split, see `columns`;
 //! - a folder with `train`, `test` and perhaps `val`, each `.npy` or `.txt`, or one of these files:
 //!   row indices into the label file, from 0, -1 as padding. A `.npy` of several rows holds one
 //!   split a row, a `.txt` holds one list.
 
-use super::{Split, SplitError};
+use super::{Split, SplitError, columns};
 use crate::datasets::formats::npy::read_npy;
+use crate::datasets::places::{below, plain};
 use crate::datasets::{Manifest, Split as Part};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -67,23 +69,50 @@ pub(super) fn read(manifest: &Manifest, path: &Path, index: u32) -> Result<Split
         Some(text) => PathBuf::from(text.replace("{index}", &index.to_string())),
         None => path.to_path_buf(),
     };
+    if let Some((file, column)) = columns::named(&path) {
+        return columns::read(manifest, &file, column.as_deref(), index);
+    }
+    if let Some(folder) = folder_of(&path) {
+        return of_folder(manifest, folder, index);
+    }
+    if path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("json")) {
+        return of_json(manifest, &path);
+    }
+    Err(SplitError::Form {
+        reason: "lists are a .json file, a .csv file with split columns, or a folder with train, \
+                 test and perhaps val as .npy or .txt row indices"
+            .to_owned(),
+        file: path,
+    })
+}
+
+/// The folder that holds the parts, where it or one of its files is named.
+pub(super) fn folder_of(path: &Path) -> Option<&Path> {
     if path.is_dir() {
-        return of_folder(manifest, &path, index);
+        return Some(path);
     }
-    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    match suffix.to_ascii_lowercase().as_str() {
-        "json" => of_json(manifest, &path),
-        "npy" | "txt" if PARTS.iter().any(|part| part.to_string() == stem) => {
-            of_folder(manifest, path.parent().unwrap_or(Path::new("")), index)
+    let suffix = path.extension()?.to_str()?.to_ascii_lowercase();
+    let stem = path.file_stem()?.to_str()?;
+    let is_part = PARTS.iter().any(|part| part.to_string() == stem);
+    (is_part && (suffix == "npy" || suffix == "txt"))
+        .then(|| path.parent().unwrap_or(Path::new("")))
+}
+
+/// How many splits a folder holds: the rows of its arrays, which must agree; texts hold one.
+pub(super) fn count(folder: &Path) -> Result<u32, SplitError> {
+    let mut known: Option<(PathBuf, usize)> = None;
+    for part in PARTS {
+        let Some(file) = file_of(folder, part) else { continue };
+        let rows = if is_npy(&file) { rows_of(&file)?.len() } else { 1 };
+        match &known {
+            Some((other, count)) if *count != rows => {
+                let reason = format!("it holds {rows} splits, {} holds {count}", other.display());
+                return Err(SplitError::Form { file, reason });
+            }
+            _ => known = Some((file, rows)),
         }
-        _ => Err(SplitError::Form {
-            reason: "lists are a .json file, or a folder with train, test and perhaps val as .npy \
-                     or .txt row indices"
-                .to_owned(),
-            file: path,
-        }),
     }
+    Ok(known.map_or(1, |(_, rows)| rows as u32))
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, SplitError> {
@@ -92,7 +121,8 @@ fn bytes(path: &Path) -> Result<Vec<u8>, SplitError> {
 
 fn of_json(manifest: &Manifest, path: &Path) -> Result<Split, SplitError> {
     let bytes = bytes(path)?;
-    let lists: Lists = serde_json::from_slice(&bytes)
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let lists: Lists = serde_json::from_slice(text)
         .map_err(|e| SplitError::Form { file: path.to_path_buf(), reason: e.to_string() })?;
     let names = Names::of(manifest);
     let mut split = Split::default();
@@ -110,64 +140,96 @@ fn of_json(manifest: &Manifest, path: &Path) -> Result<Split, SplitError> {
 
 /// The rows of a manifest by path: as written, else without regard to letter case where that is
 /// one row only.
-struct Names<'a> {
+pub(super) struct Names<'a> {
+    manifest: &'a Manifest,
     exact: HashMap<&'a str, usize>,
-    folded: HashMap<String, Option<usize>>,
+    /// By the ends of the paths, from the name alone to the whole path; `None` where several rows
+    /// have it.
+    ends: HashMap<String, Option<usize>>,
 }
 
 impl<'a> Names<'a> {
-    fn of(manifest: &'a Manifest) -> Names<'a> {
-        let mut folded: HashMap<String, Option<usize>> = HashMap::new();
+    pub(super) fn of(manifest: &'a Manifest) -> Names<'a> {
+        let mut ends: HashMap<String, Option<usize>> = HashMap::new();
         for (i, row) in manifest.rows.iter().enumerate() {
-            let name = row.path.to_ascii_lowercase();
-            folded.entry(name).and_modify(|row| *row = None).or_insert(Some(i));
+            for end in ends_of(&row.path.to_ascii_lowercase()) {
+                ends.entry(end.to_owned()).and_modify(|row| *row = None).or_insert(Some(i));
+            }
         }
         let exact = manifest.rows.iter().enumerate().map(|(i, row)| (row.path.as_str(), i));
-        Names { exact: exact.collect(), folded }
+        Names { manifest, exact: exact.collect(), ends }
     }
 
+    /// The row of a path relative to the root, or below it.
     fn find(&self, path: &str) -> Option<usize> {
-        let folded = || self.folded.get(&path.to_ascii_lowercase()).copied().flatten();
-        self.exact.get(path).copied().or_else(folded)
+        let path = below(&self.manifest.root, path)?;
+        let whole = |&i: &usize| self.manifest.rows[i].path.eq_ignore_ascii_case(&path);
+        let folded = || self.ends.get(&path.to_ascii_lowercase()).copied().flatten().filter(whole);
+        self.exact.get(path.as_str()).copied().or_else(folded)
     }
+
+    /// The row of a path as somebody else's list has it: other folders may stand in front, or none.
+    /// The longest end that is one row's decides.
+    pub(super) fn find_loosely(&self, path: &str) -> Option<usize> {
+        let folded = plain(path).to_ascii_lowercase();
+        let mut ends = ends_of(&folded);
+        self.find(path).or_else(|| ends.find_map(|end| self.ends.get(end).copied().flatten()))
+    }
+}
+
+/// A path, the path without its first folder, and so on to the name.
+fn ends_of(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |path| Some(path.split_once('/')?.1))
+}
+
+/// The file of a part in a folder.
+fn file_of(folder: &Path, part: Part) -> Option<PathBuf> {
+    let files = ["npy", "txt"].map(|suffix| folder.join(format!("{part}.{suffix}")));
+    files.into_iter().find(|file| file.is_file())
+}
+
+fn is_npy(file: &Path) -> bool {
+    file.extension().is_some_and(|suffix| suffix == "npy")
 }
 
 fn of_folder(manifest: &Manifest, folder: &Path, index: u32) -> Result<Split, SplitError> {
     let mut split = Split::default();
     for part in PARTS {
-        let files = ["npy", "txt"].map(|suffix| folder.join(format!("{part}.{suffix}")));
-        let Some(file) = files.iter().find(|file| file.is_file()) else {
+        let Some(file) = file_of(folder, part) else {
             if part == Part::Val {
                 continue;
             }
             let reason = format!("it has no {part}.npy and no {part}.txt");
             return Err(SplitError::Form { file: folder.to_path_buf(), reason });
         };
-        let indices = match file.extension() {
-            Some(suffix) if suffix == "npy" => of_npy(file, index)?,
-            _ => of_text(file)?,
-        };
-        *split.part_mut(part) = of_indices(manifest, &indices, file)?;
+        let indices = if is_npy(&file) { of_npy(&file, index)? } else { of_text(&file)? };
+        *split.part_mut(part) = of_indices(manifest, &indices, &file)?;
     }
     complete(manifest, split, folder)
 }
 
-fn of_npy(file: &Path, index: u32) -> Result<Vec<i64>, SplitError> {
+/// The splits of an array, one a row.
+fn rows_of(file: &Path) -> Result<Vec<Vec<i64>>, SplitError> {
     let name = file.display().to_string();
     let array = read_npy(&bytes(file)?, &name).map_err(SplitError::Npy)?;
-    let mut rows = array.integer_rows(&name).map_err(SplitError::Npy)?;
+    array.integer_rows(&name).map_err(SplitError::Npy)
+}
+
+fn of_npy(file: &Path, index: u32) -> Result<Vec<i64>, SplitError> {
+    let mut rows = rows_of(file)?;
     let count = rows.len();
     if (index as usize) < count {
         return Ok(rows.swap_remove(index as usize));
     }
-    let reason = format!("it holds {count} splits, so there is no number {index} (from 0)");
+    let splits = if count == 1 { "1 split".to_owned() } else { format!("{count} splits") };
+    let reason = format!("it holds {splits}, so there is no number {index} (from 0)");
     Err(SplitError::Form { file: file.to_path_buf(), reason })
 }
 
 /// Whole numbers with spaces, commas or line ends between them.
 fn of_text(file: &Path) -> Result<Vec<i64>, SplitError> {
     let bytes = bytes(file)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes));
     let words = text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty());
     words
         .map(|word| {
@@ -217,6 +279,19 @@ pub(super) fn note_unlisted(split: &mut Split, count: usize, manifest: &Manifest
     }
 }
 
+/// What `numpy.save` writes for a matrix of int64.
+#[cfg(test)]
+pub(super) fn npy(rows: &[&[i64]]) -> Vec<u8> {
+    let shape = format!("({}, {})", rows.len(), rows[0].len());
+    let head = format!("{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}");
+    let head = format!("{head:<117}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((head.len() as u16).to_le_bytes());
+    bytes.extend(head.bytes());
+    bytes.extend(rows.iter().flat_map(|row| row.iter()).flat_map(|n| n.to_le_bytes()));
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::manifest;
@@ -245,6 +320,15 @@ mod tests {
         assert_eq!((&split.train, &split.val, &split.test), (&vec![3, 1], &vec![], &vec![0]));
         assert_eq!(split.notes, ["1 of 4 images stand in no part and are left out"]);
         assert_eq!(json(&split.to_json(&set())).expect("our own"), split);
+    }
+
+    #[test]
+    fn json_from_another_system_is_read() {
+        let text = r#"{"train": ["d.png", "x\\b.png"], "test": [".\\a.png"]}"#;
+        let split = json(&format!("\u{feff}{text}")).expect("lists");
+        assert_eq!((split.train, split.test), (vec![3, 1], vec![0]));
+        // The name alone is not enough here: paths are relative to the root.
+        assert!(json(r#"{"train": ["b.png"], "test": ["a.png"]}"#).is_err());
     }
 
     #[test]
@@ -292,18 +376,6 @@ mod tests {
         assert!(error.contains("test.npy"), "{error}");
     }
 
-    /// What `numpy.save` writes for a matrix of int64.
-    fn npy(rows: &[&[i64]]) -> Vec<u8> {
-        let shape = format!("({}, {})", rows.len(), rows[0].len());
-        let head = format!("{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}");
-        let head = format!("{head:<117}\n");
-        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-        bytes.extend((head.len() as u16).to_le_bytes());
-        bytes.extend(head.bytes());
-        bytes.extend(rows.iter().flat_map(|row| row.iter()).flat_map(|n| n.to_le_bytes()));
-        bytes
-    }
-
     #[test]
     fn numpy_holds_a_split_a_row() {
         let train = npy(&[&[0, 1, 2], &[3, 1, -1]]);
@@ -317,8 +389,8 @@ mod tests {
 
     #[test]
     fn another_file_is_refused_with_what_would_do() {
-        let folder = folder(&[("split.csv", b""), ("all.txt", b"1 2")]);
-        for name in ["split.csv", "all.txt"] {
+        let folder = folder(&[("split.mat", b""), ("all.txt", b"1 2")]);
+        for name in ["split.mat", "all.txt"] {
             let error = read(&set(), &folder.path().join(name), 0).expect_err(name).to_string();
             assert!(error.contains(".json"), "{error}");
         }

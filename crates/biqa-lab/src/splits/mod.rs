@@ -8,7 +8,9 @@
 //!
 //! Called by the protocol runner, by `biqa data split`, and by label transfer.
 
+mod columns;
 mod groups;
+mod held;
 mod leaks;
 mod listed;
 mod lists;
@@ -17,13 +19,13 @@ mod order;
 mod rule;
 
 pub use groups::{Digest, file_digests};
-pub use listed::split_of_column;
+pub use held::held;
 pub use mersenne::python_orders;
 pub use order::{Sizes, TRAIN_SHARE, VAL_SHARE, biqa_order, fewest, small};
 pub use rule::{Form, Fraction, FractionOf, Options, Rule};
 
 use crate::datasets::formats::FormatError;
-use crate::datasets::{Manifest, Split as Part};
+use crate::datasets::{DatasetError, Manifest, Split as Part};
 use groups::Groups;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -173,27 +175,18 @@ pub enum SplitError {
         /// Where the parts should come from.
         source_name: String,
     },
-    /// A value of a split column is no part.
-    #[error(
-        "column `{column}`, {path:?}: found {found:?}, expected train, val or test (or 0, 1, 2)"
-    )]
-    Column {
-        /// The column.
-        column: String,
-        /// The image.
-        path: String,
-        /// The value.
+    /// A list with split columns is no such list.
+    #[error(transparent)]
+    List(#[from] Box<DatasetError>),
+    /// A list lacks the column of a split.
+    #[error("{file} has no column `{wanted}` of a split; it has: {found}")]
+    NoColumn {
+        /// The list.
+        file: PathBuf,
+        /// The column asked for.
+        wanted: String,
+        /// The split columns there are.
         found: String,
-    },
-    /// A split column is not that of the rows.
-    #[error("column `{column}` has {values} values, but there are {rows} images")]
-    ColumnLength {
-        /// The column.
-        column: String,
-        /// Values given.
-        values: usize,
-        /// Rows there are.
-        rows: usize,
     },
     /// Images of one content stand in two parts.
     #[error(

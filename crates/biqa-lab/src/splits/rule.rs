@@ -19,7 +19,8 @@ pub enum Rule {
         seed: i128,
     },
     /// Lists of others: a JSON file `{"train": [...], "val": [...], "test": [...]}` of relative
-    /// paths, or a folder with `train`, `test` and perhaps `val` as `.npy` or `.txt` row indices.
+    /// paths, a folder with `train`, `test` and perhaps `val` as `.npy` or `.txt` row indices, or a
+    /// CSV with a column a split (`X.csv`, or `X.csv#COLUMN` for one of them).
     /// `{index}` in the path stands for the split's number.
     File(PathBuf),
     /// The authors' parts, as the manifest holds them. One split.
