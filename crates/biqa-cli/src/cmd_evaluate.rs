@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use biqa::record::Record;
 use biqa::scorer::Scorer;
 use biqa::weights::{Interval, Metrics, ModelCard, Precision, read, to_safetensors};
-use biqa_lab::datasets::{Content, Manifest, open};
+use biqa_lab::datasets::{Content, Manifest, open, smaller_than};
 use biqa_lab::evaluate::{
     Chosen, Evaluation, Measures, Scope, choose, compare, predict, read_scores, subject_of_scores,
     warnings, word,
@@ -52,6 +52,11 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
             if let Some(warning) = seen_in_training(scorer.card(), &manifest, chosen.part) {
                 say(&format!("warning: {warning}"));
                 chosen.notes.push(warning);
+            }
+            let crop = scorer.card().view.side();
+            if let Some(note) = crop.and_then(|side| smaller_than(&manifest, side)) {
+                say(&format!("warning: {note}"));
+                chosen.notes.push(note);
             }
             let progress = Progress::of(args.run.wants_progress(), chosen.rows.len());
             let seen = &mut |_: &Record| progress.scored();

@@ -10,6 +10,7 @@ use super::EvaluateError;
 use crate::datasets::Manifest;
 use crate::datasets::table::Table;
 use crate::results::{Subject, SubjectKind};
+use crate::splits::Names;
 
 /// Whose numbers a list has: it goes by its file's name.
 pub fn subject_of_scores(file: &Path) -> Result<Subject, EvaluateError> {
@@ -49,13 +50,13 @@ pub fn read_scores(
             continue;
         }
         let name = table.text(record, path)?.replace('\\', "/");
-        let Some((row, exact)) = names.find(&name) else {
+        let Some(row) = names.find_loosely(&name) else {
             return Err(bad(format!(
                 "line {}: {name:?} is no image of {}; its images are called as {:?}",
                 record.line, manifest.dataset, manifest.rows[0].path
             )));
         };
-        guessed += usize::from(!exact);
+        guessed += usize::from(name != manifest.rows[row].path);
         let number = table.number(record, value)?;
         if let Some((_, first)) = scores.insert(row, (number, record.line)) {
             let of = if repeats.is_some() { "; choose one of the repeats" } else { "" };
@@ -78,56 +79,6 @@ pub fn read_scores(
     );
     let found = rows.iter().map(|i| scores[i].0).collect();
     Ok((found, if guessed > 0 { vec![note] } else { Vec::new() }))
-}
-
-/// A set's images by their names.
-struct Names<'a> {
-    exact: HashMap<&'a str, usize>,
-    /// By the name in lower case; `None` where several have it.
-    folded: HashMap<String, Option<usize>>,
-    /// By the file's name alone, in lower case; `None` where several have it.
-    bare: HashMap<String, Option<usize>>,
-}
-
-impl<'a> Names<'a> {
-    fn of(manifest: &'a Manifest) -> Self {
-        let paths = || manifest.rows.iter().enumerate().map(|(i, row)| (row.path.as_str(), i));
-        let unique = |key: &dyn Fn(&str) -> String| {
-            let mut found: HashMap<String, Option<usize>> = HashMap::new();
-            for (path, i) in paths() {
-                found.entry(key(path)).and_modify(|other| *other = None).or_insert(Some(i));
-            }
-            found
-        };
-        Self {
-            exact: paths().collect(),
-            folded: unique(&str::to_lowercase),
-            bare: unique(&|path| bare(path).to_lowercase()),
-        }
-    }
-
-    /// The image of that name, and whether it is called exactly so. Else the only one that is called
-    /// so but for letter case, then so without some of the folders in front, as where a list was made
-    /// from outside the set's folder; then the only one whose file has that name.
-    fn find(&self, name: &str) -> Option<(usize, bool)> {
-        if let Some(&row) = self.exact.get(name) {
-            return Some((row, true));
-        }
-        let name = name.strip_prefix("./").unwrap_or(name).to_lowercase();
-        let mut rest = Some(name.as_str());
-        while let Some(path) = rest {
-            if let Some(found) = self.folded.get(path) {
-                return found.map(|row| (row, false));
-            }
-            rest = path.split_once('/').map(|(_, rest)| rest);
-        }
-        self.bare.get(bare(&name)).copied().flatten().map(|row| (row, false))
-    }
-}
-
-/// The file's own name.
-fn bare(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ fn of_json(manifest: &Manifest, path: &Path) -> Result<Split, SplitError> {
 
 /// The rows of a manifest by path: as written, else without regard to letter case where that is
 /// one row only.
-pub(super) struct Names<'a> {
+pub(crate) struct Names<'a> {
     manifest: &'a Manifest,
     exact: HashMap<&'a str, usize>,
     /// By the ends of the paths, from the name alone to the whole path; `None` where several rows
@@ -149,7 +149,7 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn of(manifest: &'a Manifest) -> Names<'a> {
+    pub(crate) fn of(manifest: &'a Manifest) -> Names<'a> {
         let mut ends: HashMap<String, Option<usize>> = HashMap::new();
         for (i, row) in manifest.rows.iter().enumerate() {
             for end in ends_of(&row.path.to_ascii_lowercase()) {
@@ -170,7 +170,7 @@ impl<'a> Names<'a> {
 
     /// The row of a path as somebody else's list has it: other folders may stand in front, or none.
     /// The longest end that is one row's decides.
-    pub(super) fn find_loosely(&self, path: &str) -> Option<usize> {
+    pub(crate) fn find_loosely(&self, path: &str) -> Option<usize> {
         let folded = plain(path).to_ascii_lowercase();
         let mut ends = ends_of(&folded);
         self.find(path).or_else(|| ends.find_map(|end| self.ends.get(end).copied().flatten()))

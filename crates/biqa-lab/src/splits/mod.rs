@@ -20,6 +20,7 @@ mod rule;
 
 pub use groups::{Digest, file_digests};
 pub use held::held;
+pub(crate) use lists::Names;
 pub use mersenne::python_orders;
 pub use order::{Sizes, TRAIN_SHARE, VAL_SHARE, biqa_order, fewest, small};
 pub use rule::{Form, Fraction, FractionOf, Options, Rule};
