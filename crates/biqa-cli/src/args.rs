@@ -244,8 +244,8 @@ pub struct ModelsArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Name the paper of each model
-    #[arg(long, conflicts_with_all = ["name", "weights", "json"])]
+    /// Print what a paper states and what is inferred or ours
+    #[arg(long, conflicts_with_all = ["weights", "json"])]
     pub papers: bool,
 }
 

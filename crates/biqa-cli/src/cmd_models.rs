@@ -1,8 +1,9 @@
-//! `biqa models`: the registry as a table, or one model's card.
+//! `biqa models`: the registry as a table, one model's card, or what the papers say.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::iter::{once, repeat};
+use std::slice;
 
 use anyhow::anyhow;
 use biqa::models::{Entry, entry, registry};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::args::ModelsArgs;
 use crate::exit::Exit;
 use crate::output::columns;
+use crate::papers;
 use crate::words::wrapped;
 
 pub fn run(args: &ModelsArgs) -> anyhow::Result<Exit> {
@@ -25,10 +27,15 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<Exit> {
         }
         (None, Some(name)) => {
             let entry = entry(name).map_err(|error| anyhow!("{error}"))?;
-            one(out, entry, args.json)?;
+            if args.papers {
+                sections(out, slice::from_ref(entry))?;
+            } else {
+                one(out, entry, args.json)?;
+            }
         }
+        (None, None) if args.papers => sections(out, registry())?,
         (None, None) if args.json => lines(out, registry().iter().map(entry_json))?,
-        (None, None) => table(out, args.papers)?,
+        (None, None) => table(out)?,
     }
     out.flush()?;
     Ok(Exit::Fine)
@@ -37,13 +44,36 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<Exit> {
 /// Columns for the names of a card's fields.
 const NAME: usize = 12;
 
-fn table(out: &mut impl Write, papers: bool) -> anyhow::Result<()> {
+fn table(out: &mut impl Write) -> anyhow::Result<()> {
     let width = registry().iter().map(|entry| entry.name.len()).max().unwrap_or(0);
     for entry in registry() {
         let inside = if entry.builtin { "  (weights inside this binary)" } else { "" };
         writeln!(out, "{:width$}  {}{inside}", entry.name, entry.title)?;
-        if papers {
-            writeln!(out, "{:width$}  {}", "", entry.paper)?;
+    }
+    Ok(())
+}
+
+/// Title and paper of each entry; of a paper's method also what is stated, read, inferred and ours.
+fn sections(out: &mut impl Write, entries: &[Entry]) -> anyhow::Result<()> {
+    let width = columns().unwrap_or(usize::MAX);
+    let mut told = "";
+    for (i, entry) in entries.iter().enumerate() {
+        if i > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}: {}", entry.name, entry.title)?;
+        writeln!(out, "{}", entry.paper)?;
+        let heading = papers::heading(entry.name);
+        let Some(section) = papers::section(heading) else { continue };
+        writeln!(out)?;
+        // A variant follows its method in the registry.
+        if heading == told {
+            writeln!(out, "As {heading}, above.")?;
+            continue;
+        }
+        told = heading;
+        for line in papers::laid_out(section, width) {
+            writeln!(out, "{line}")?;
         }
     }
     Ok(())

@@ -21,6 +21,7 @@ mod inputs;
 mod loader;
 mod memory;
 mod output;
+mod papers;
 mod progress;
 mod shard;
 mod summary;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use biqa::models::registry;
 use common::Place;
 use insta::assert_snapshot;
 
@@ -131,7 +132,6 @@ fn without_a_command_the_help_is_shown_and_nothing_is_done() {
 fn models_are_listed_and_have_cards() {
     let place = Place::new();
     assert!(place.biqa(&["models"]).ends(0).stdout.contains("lite"));
-    assert!(place.biqa(&["models", "--papers"]).ends(0).stdout.contains("lite"));
     let card = place.biqa(&["models", "lite"]).ends(0).stdout;
     assert!(card.starts_with("name          lite "), "{card}");
     let json = place.biqa(&["models", "lite", "--json"]).ends(0).stdout;
@@ -141,5 +141,39 @@ fn models_are_listed_and_have_cards() {
     for line in place.biqa(&["models", "--json"]).ends(0).stdout.lines() {
         let entry: serde_json::Value = serde_json::from_str(line).expect("JSON");
         assert!(entry["name"].is_string());
+    }
+}
+
+#[test]
+fn every_method_of_a_paper_says_what_is_stated_read_inferred_and_ours() {
+    let place = Place::new();
+    let all = place.biqa(&["models", "--papers"]).ends(0).stdout;
+    for entry in registry() {
+        let head = format!("{}: {}\n{}\n", entry.name, entry.title, entry.paper);
+        let alone = place.biqa(&["models", entry.name, "--papers"]).ends(0).stdout;
+        assert!(alone.starts_with(&head) && all.contains(&head), "{}: {alone}", entry.name);
+        // A backbone is a part of methods, and the default model is no paper's.
+        if !entry.scores || entry.name == "lite" {
+            assert_eq!(alone, head);
+            continue;
+        }
+        let kinds = ["\nA reproduction", "\nA reconstruction"];
+        assert!(kinds.iter().any(|kind| alone.contains(kind)), "{}: neither kind", entry.name);
+        for part in ["Stated\n- ", "Read from code", "Inferred\n- ", "Our choice\n- ", "Nowhere"] {
+            assert!(alone.contains(part), "{}: no {part:?}", entry.name);
+        }
+        assert!(alone.lines().any(|line| line.starts_with('@')), "{}: no BibTeX", entry.name);
+    }
+}
+
+#[test]
+fn papers_of_an_unknown_model_or_of_a_file_are_refused() {
+    let place = Place::new();
+    let run = place.biqa(&["models", "deiqtt", "--papers"]).ends(2);
+    assert!(run.stderr.contains("deiqtt") && run.stderr.contains("deiqt,"), "{}", run.stderr);
+    assert_eq!(run.stdout, "");
+    for other in [&["--json"][..], &["--weights", "a.safetensors"]] {
+        let run = place.biqa(&[&["models", "--papers"][..], other].concat()).ends(2);
+        assert!(run.stderr.contains("cannot be used with"), "{}", run.stderr);
     }
 }
