@@ -155,6 +155,7 @@ fn print(manifest: &Manifest) -> anyhow::Result<()> {
 }
 
 fn manifest(args: &DataManifestArgs) -> anyhow::Result<Exit> {
+    check_new(args.output.as_deref(), args.force)?;
     // A set without labels has a list of its pictures all the same.
     let options =
         Options { labels_only: args.labels_only, unlabelled: true, ..args.load.options() };
@@ -176,6 +177,7 @@ fn manifest(args: &DataManifestArgs) -> anyhow::Result<Exit> {
 }
 
 fn split(args: &DataSplitArgs) -> anyhow::Result<Exit> {
+    check_new(args.output.as_deref(), args.force)?;
     let manifest = open(&args.name, &args.root, &args.load.options())?;
     let options = splits::Options {
         rule: args.split.clone(),
@@ -204,6 +206,8 @@ fn split(args: &DataSplitArgs) -> anyhow::Result<Exit> {
 }
 
 fn duplicates(args: &DataDuplicatesArgs) -> anyhow::Result<Exit> {
+    check_new(args.output.as_deref(), args.force)?;
+    check_new(args.pairs.as_deref(), args.force)?;
     let options = DuplicateOptions {
         threads: args.run.threads,
         distance: args.distance,
@@ -286,6 +290,16 @@ fn pictures(root: &Path) -> anyhow::Result<Vec<String>> {
         bail!("no pictures found in {}", shown(root));
     }
     Ok(paths)
+}
+
+/// Refuses to write over what is there: it may be labels, or a picture.
+fn check_new(output: Option<&Path>, force: bool) -> anyhow::Result<()> {
+    match output {
+        Some(path) if !force && path.symlink_metadata().is_ok() => {
+            bail!("{} is already there (replace it with --force)", shown(path))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Text to a file, or to standard output.

@@ -19,9 +19,12 @@ use biqa_lab::train::checkpoint::write_atomic;
 use crate::args::{EvaluateArgs, MeasureArgs};
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::words::{out, say};
+use crate::words::{out, say, shown};
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
+    if let Some(folder) = args.out.as_ref().filter(|_| !args.force) {
+        check_new(folder)?;
+    }
     let manifest = open(&args.dataset.name, &args.dataset.root, &args.load.options())?;
     let mut chosen = choose(&manifest, split(args).as_ref(), args.part)?;
     if let (Some(Content::File(list)), None) = (&args.load.content, &args.split) {
@@ -86,6 +89,15 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
     // Last: whoever reads our output may go away, and the files are there.
     print(args, &evaluation)?;
     Ok(Exit::Fine)
+}
+
+/// Refuses a folder that has anything in it: a run's figures, or somebody's photos.
+fn check_new(folder: &Path) -> anyhow::Result<()> {
+    let taken = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if taken {
+        bail!("{} is there and not empty (give a new folder, or --force)", shown(folder));
+    }
+    Ok(())
 }
 
 /// The split that is asked for; `None` takes the set's own parts.

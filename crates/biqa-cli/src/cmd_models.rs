@@ -47,7 +47,11 @@ const NAME: usize = 12;
 fn table(out: &mut impl Write) -> anyhow::Result<()> {
     let width = registry().iter().map(|entry| entry.name.len()).max().unwrap_or(0);
     for entry in registry() {
-        let inside = if entry.builtin { "  (weights inside this binary)" } else { "" };
+        let inside = match (entry.builtin, entry.scores) {
+            (true, _) => "  (weights inside this binary)",
+            (false, true) => "  (no weights here)",
+            (false, false) => "",
+        };
         writeln!(out, "{:width$}  {}{inside}", entry.name, entry.title)?;
     }
     Ok(())

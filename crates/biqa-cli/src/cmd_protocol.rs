@@ -1,10 +1,13 @@
 //! `biqa protocol`: a recipe over splits, its progress to the terminal, its figures as a table.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
+use biqa::scorer::Scorer;
+use biqa::weights::ModelCard;
 use biqa_lab::datasets::{Manifest, Options, open};
 use biqa_lab::protocol::{
     FIGURES, Group, Settings, SummaryBy, TrainOn, Watch, run as run_protocol,
@@ -49,13 +52,20 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
     let options = with_content(args.load.options(), &recipe, Some(&args.recipe));
     let source = open(&args.dataset.name, &args.dataset.root, &options)?;
     let (init, init_name, init_digest) = init(args.init.as_deref(), &recipe)?;
+    let target = target(args)?;
+    let sets = [Some(&source), target.as_ref()].into_iter().flatten();
+    let seen = seen(args.init.as_deref(), sets.map(|set| set.dataset.as_str()))?;
+    if let Some(warning) = &seen {
+        say(&format!("warning: {warning}"));
+    }
     Ok(Settings {
+        seen,
         recipe,
         recipe_text,
         init,
         init_name,
         init_digest,
-        target: target(args)?,
+        target,
         source,
         train_on: if args.train_part == "train" { TrainOn::Train } else { TrainOn::All },
         forms: match args.protocol.as_str() {
@@ -79,6 +89,26 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
         threads: args.run.threads,
         checkpoint_steps: args.checkpoint_steps,
     })
+}
+
+/// Why the figures may not be honest: the weights that every training begins with were themselves
+/// trained on one of the sets.
+fn seen<'a>(
+    init: Option<&Path>,
+    mut sets: impl Iterator<Item = &'a str>,
+) -> anyhow::Result<Option<String>> {
+    let card = match init {
+        None => Some(Scorer::builtin()?.card().clone()),
+        Some(path) => biqa::weights::read(path)?.1,
+    };
+    let trained_on = |card: &ModelCard| sets.any(|set| set == card.data.dataset);
+    Ok(card.filter(trained_on).map(|card| {
+        format!(
+            "the initial weights ({} {}) were trained on photos of {} ({}): photos that are tested \
+             on may be among them, so these figures are too good",
+            card.name, card.version, card.data.dataset, card.data.split
+        )
+    }))
 }
 
 /// The set that is tested on, where it is another one.

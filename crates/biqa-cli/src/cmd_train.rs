@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use biqa_lab::datasets::Direction;
 use biqa_lab::train::checkpoint::Validation;
 use biqa_lab::train::job::{DataSource, Job, train};
-use biqa_lab::train::{Progress, StepReport};
+use biqa_lab::train::{Outcome, Progress, StepReport};
 
 use crate::args::TrainArgs;
 use crate::exit::Exit;
@@ -29,11 +29,12 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     let run = &args.run;
     let steps = run.wants_progress();
     let mut talk = Talk { quiet: run.quiet, steps, last: None, start: None };
-    let made = train(&job, &mut talk).context("training failed")?;
-    let kept = made.outcome.history.get(made.outcome.kept);
-    let figures = kept.map_or("no epoch was kept".to_owned(), Validation::words);
+    let made = train(&job, &mut talk)?;
+    let Outcome { history, kept, .. } = &made.outcome;
+    let figures = history.get(*kept).map_or(String::new(), Validation::words);
+    let (epoch, of) = (kept + 1, history.len());
     talk.note(&format!(
-        "done: {figures}; score with: biqa score --weights {} PHOTOS",
+        "done: epoch {epoch} of {of} kept: {figures}; score with: biqa score --weights {} PHOTOS",
         shown(&made.weights)
     ));
     Ok(Exit::Fine)

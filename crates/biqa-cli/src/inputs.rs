@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::vec;
 
 use anyhow::{Context, bail};
+use biqa::image::Format;
 
 use crate::glob::{Glob, is_pattern};
 use crate::walk::{Item, Walk};
@@ -170,9 +171,7 @@ fn source(name: &OsString) -> anyhow::Result<Source> {
         )));
     }
     if let Some(path) = list_path(name) {
-        let file =
-            File::open(&path).with_context(|| format!("cannot read the list {}", shown(&path)))?;
-        return Ok(Source::List(List::new(path_text(&path), Box::new(BufReader::new(file)))));
+        return Ok(Source::List(List::new(path_text(&path), open_list(&path)?)));
     }
     let path = PathBuf::from(name);
     if !is_pattern(name) || path.symlink_metadata().is_ok() {
@@ -184,6 +183,21 @@ fn source(name: &OsString) -> anyhow::Result<Source> {
         // As in a shell, a pattern without a match stays a name; its row says that it is not there.
         None => Ok(Source::Path(path)),
     }
+}
+
+/// A list's text. What can be no list is refused before any work.
+fn open_list(path: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
+    if path.is_dir() {
+        bail!("{} is a folder, no list of paths: name it without the @", shown(path));
+    }
+    let context = || format!("cannot read the list {}", shown(path));
+    let mut reader = BufReader::new(File::open(path).with_context(context)?);
+    let beginning = reader.fill_buf().with_context(context)?;
+    // A text may begin with BM as well as a bitmap, but a NUL stands in no line of paths.
+    if beginning.contains(&0) && Format::of_content(beginning).is_some() {
+        bail!("{} is a picture, no list of paths: name it without the @", shown(path));
+    }
+    Ok(Box::new(reader))
 }
 
 /// The file behind `@FILE`, unless something is literally called that.
@@ -204,17 +218,19 @@ fn strip_at(name: &OsString) -> Option<OsString> {
     name.to_str()?.strip_prefix('@').map(OsString::from)
 }
 
-/// Paths, one a line.
+/// Paths, one a line, or each with a NUL behind it, as `find -print0` writes them.
 struct List {
     name: String,
     reader: Box<dyn BufRead + Send>,
+    /// What parts the paths; unknown until the first is read.
+    end: Option<u8>,
     lines: u64,
     paths: u64,
 }
 
 impl List {
     fn new(name: String, reader: Box<dyn BufRead + Send>) -> Self {
-        Self { name, reader, lines: 0, paths: 0 }
+        Self { name, reader, end: None, lines: 0, paths: 0 }
     }
 
     /// The next path; blank lines, a byte order mark and the CR of Windows are no part of one.
@@ -222,11 +238,19 @@ impl List {
         let mut line = Vec::new();
         loop {
             line.clear();
-            if self.reader.read_until(b'\n', &mut line)? == 0 {
+            let end = match self.end {
+                Some(end) => end,
+                None => *self.end.insert(end_in(self.reader.fill_buf()?)),
+            };
+            if self.reader.read_until(end, &mut line)? == 0 {
                 return Ok(None);
             }
             self.lines += 1;
-            let mut text = line.strip_suffix(b"\n").unwrap_or(&line);
+            let mut text = line.strip_suffix(&[end]).unwrap_or(&line);
+            if end == 0 {
+                self.paths += 1;
+                return Ok(Some(path_of(text)));
+            }
             text = text.strip_suffix(b"\r").unwrap_or(text);
             if self.lines == 1 {
                 text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
@@ -237,6 +261,11 @@ impl List {
             }
         }
     }
+}
+
+/// What parts the paths of a list that begins so: a NUL stands in no path.
+fn end_in(beginning: &[u8]) -> u8 {
+    if beginning.contains(&0) { 0 } else { b'\n' }
 }
 
 #[cfg(unix)]
@@ -273,6 +302,11 @@ mod tests {
     #[test]
     fn a_line_of_a_list_is_no_pattern_and_no_list() {
         assert_eq!(paths_in(b"no/*.png\n@no\n"), ["no/*.png", "@no"]);
+    }
+
+    #[test]
+    fn paths_with_a_nul_behind_them_may_hold_newlines() {
+        assert_eq!(paths_in(b"no/a\nb.png\0no/c.png\0"), ["no/a\nb.png", "no/c.png"]);
     }
 
     #[test]

@@ -52,8 +52,10 @@ impl Tally {
             parts.push(format!("mean {mean:.2}, median {median:.2}, 5th percentile {low:.2}"));
         }
         let seconds = time.as_secs_f64();
-        if fresh > 0 && seconds > 0.0 {
-            parts.push(format!("{:.1} images/s", fresh as f64 / seconds));
+        // Failures cost next to nothing: they would make any machine look fast.
+        let scored = fresh.saturating_sub(self.failed);
+        if scored > 0 && seconds > 0.0 {
+            parts.push(format!("{:.1} images/s", scored as f64 / seconds));
         }
         parts.join("; ")
     }

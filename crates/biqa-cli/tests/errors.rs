@@ -88,6 +88,7 @@ fn inputs_without_images() {
         place.file(name, "x");
     }
     place.file("empty.txt", "\n\r\n  \n");
+    place.file("p.png", b"\x89PNG\r\n\x1a\n\0");
     let text = refusals(
         &place,
         &[
@@ -96,6 +97,8 @@ fn inputs_without_images() {
             "score one empty",
             "score @nowhere.txt",
             "score @empty.txt",
+            "score @empty",
+            "score @p.png",
             "score -",
             "score - -",
         ],
@@ -113,6 +116,11 @@ fn outputs_that_cannot_be_written() {
         &place,
         &[
             "score photos -o scores",
+            "data duplicates photos -o there.csv",
+            "data manifest csv photos --direction mos --range 1..5 -o there.csv",
+            "evaluate --model lite --dataset csv --root photos --out photos",
+            "evaluate --model lite --dataset csv --root photos --ladders 0",
+            "evaluate --model lite --dataset csv --root photos --ladders 3 --out new",
             "score photos -o scores.txt",
             "score photos -o scores.json",
             "score photos -o nowhere/scores.csv",

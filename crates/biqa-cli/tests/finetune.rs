@@ -73,5 +73,10 @@ fn a_dozen_labels_train_with_a_word_of_caution() {
     let run = place.biqa(&["train", "--data", "learn/labels.csv", "--out", "run"]).ends(0);
     assert!(run.stderr.contains("9 photos to train on, 3 to choose on"), "{}", run.stderr);
     assert!(run.stderr.contains("rest on 3 photos: expect little"), "{}", run.stderr);
+    assert!(run.stderr.contains("before training: SRCC "), "{}", run.stderr);
+    let line = ["train", "--data", "learn/labels.csv", "--direction", "dmos", "--out", "down"];
+    let down = place.biqa(&line).ends(0).stderr;
+    let warned = |said: &str| said.contains("says the opposite of these labels");
+    assert!(warned(&down) && !warned(&run.stderr), "{down}");
     place.biqa(&["score", "other", "--weights", "run/best.safetensors"]).ends(0);
 }

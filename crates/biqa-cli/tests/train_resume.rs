@@ -118,7 +118,7 @@ fn start_and_kill(place: &Place, number: usize, draws: &mut Sequence, kills: &mu
     child.wait().expect("an end");
     if ended {
         let said = place.read("stderr.txt");
-        assert!(said.contains("done: SRCC"), "{said}");
+        assert!(said.contains(" kept: SRCC"), "{said}");
         kills.too_late += 1;
     } else if writes(place) {
         kills.in_checkpoint += 1;

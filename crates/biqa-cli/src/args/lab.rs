@@ -238,6 +238,10 @@ pub struct EvaluateArgs {
     #[arg(help_heading = "Output")]
     pub out: Option<PathBuf>,
 
+    /// Replace the figures of an earlier run in RUN, or write beside other files
+    #[arg(long, requires = "out", help_heading = "Output")]
+    pub force: bool,
+
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -438,6 +442,10 @@ pub struct DataManifestArgs {
     #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]
     pub output: Option<PathBuf>,
+
+    /// Replace a file that exists
+    #[arg(long, help_heading = "Output")]
+    pub force: bool,
 }
 
 /// Write the lists of a split: who trains, who chooses, who tests
@@ -476,6 +484,10 @@ pub struct DataSplitArgs {
     #[arg(short, long, value_name = "JSON", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]
     pub output: Option<PathBuf>,
+
+    /// Replace a file that exists
+    #[arg(long, help_heading = "Output")]
+    pub force: bool,
 }
 
 /// Find pictures that are nearly the same, and propose groups
@@ -514,6 +526,10 @@ pub struct DataDuplicatesArgs {
     #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]
     pub output: Option<PathBuf>,
+
+    /// Replace a file that exists
+    #[arg(long, help_heading = "Output")]
+    pub force: bool,
 
     #[command(flatten)]
     pub run: RunArgs,

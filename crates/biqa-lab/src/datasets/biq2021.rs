@@ -73,7 +73,14 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
                         MOS).csv\", or a list with scores (`content = file:PATH`)";
         return Err(SET.no_labels(files, expected));
     };
-    let mut labels = super::own::labels(&Table::read(&file)?, SET.direction, SET.range)?;
+    let table = Table::read(&file)?;
+    if table.column(&["score", "mos"]).is_none() {
+        // A list of contents and parts alone: the scores are the release's.
+        let expected = "\"Train (Images and MOS).csv\" and \"Test (Images and MOS).csv\", which \
+                        hold the scores (the list given as content has none)";
+        return Err(SET.no_labels(files, expected));
+    }
+    let mut labels = super::own::labels(&table, SET.direction, SET.range)?;
     labels.notes.push(format!(
         "scores, content and split from {}; the official lists are not there, so the release was \
          not checked",

@@ -45,13 +45,17 @@ const LIST: &str = "labels.csv";
 /// Reads the list: columns `path` and `score` (or `mos`), and the options `direction` and `range`.
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
     let need = |option, why| DatasetError::OptionNeeded { dataset: SET.key, option, why };
-    let direction = options
-        .direction
-        .ok_or_else(|| need("direction", "`mos` when a higher score is better, else `dmos`"))?;
-    let range = options
-        .range
-        .filter(|[lo, hi]| lo.is_finite() && hi.is_finite() && lo < hi)
-        .ok_or_else(|| need("range", "the lowest and the highest score of the scale, in order"))?;
+    let direction = options.direction.ok_or_else(|| {
+        need(
+            "direction",
+            "`mos` when a higher score is better, else `dmos`; and `range`, the lowest and the \
+             highest score of the scale (--direction mos --range 1..5)",
+        )
+    })?;
+    let range = options.range.filter(|[lo, hi]| lo.is_finite() && hi.is_finite() && lo < hi);
+    let range = range.ok_or_else(|| {
+        need("range", "the lowest and the highest score of the scale, in order (--range 1..5)")
+    })?;
     let default = files.root().join(LIST);
     let table = table(options.list.as_deref().unwrap_or(&default))?;
     let mut labels = labels(&table, direction, range)?;

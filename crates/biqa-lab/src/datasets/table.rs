@@ -147,6 +147,9 @@ impl Table {
         let text = &record.fields[column];
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number),
+            _ if text.replace(',', ".").parse::<f64>().is_ok() => {
+                Err(self.bad(record, column, text, "a finite number, with a point and no comma"))
+            }
             _ => Err(self.bad(record, column, text, "a finite number")),
         }
     }

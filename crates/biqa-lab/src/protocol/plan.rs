@@ -159,7 +159,8 @@ impl Plan {
 
     /// What the splits say, each once.
     pub fn notes(&self, settings: &Settings) -> Vec<String> {
-        let mut notes = settings.source.notes.clone();
+        let mut notes: Vec<String> = settings.seen.iter().cloned().collect();
+        notes.extend(settings.source.notes.iter().cloned());
         notes.extend(settings.target.iter().flat_map(|m| m.notes.iter().cloned()));
         for note in self.jobs.iter().flat_map(|job| &job.notes) {
             if !notes.contains(note) {

@@ -25,6 +25,8 @@ pub struct Settings {
     pub init_name: String,
     /// SHA-256 of their file.
     pub init_digest: String,
+    /// What the initial weights have seen of the sets, if anything: every report says it.
+    pub seen: Option<String>,
     /// The set that is shared out; trained on, in a cross-dataset run.
     pub source: Manifest,
     /// Cross-dataset: the set that all is tested on.

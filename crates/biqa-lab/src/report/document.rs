@@ -58,6 +58,24 @@ impl Section {
     }
 }
 
+impl Table {
+    /// The table without the columns in which no row has anything.
+    #[must_use]
+    pub fn without_empty_columns(mut self) -> Self {
+        let has = |row: &Row, k: usize| row.cells.get(k).is_some_and(|cell| !cell.text.is_empty());
+        let kept: Vec<bool> =
+            (0..self.columns.len()).map(|k| self.rows.iter().any(|row| has(row, k))).collect();
+        let keep = |k: usize| kept.get(k).copied().unwrap_or(true);
+        let mut k = 0..;
+        self.columns.retain(|_| k.next().is_some_and(keep));
+        for row in &mut self.rows {
+            let mut k = 0..;
+            row.cells.retain(|_| k.next().is_some_and(keep));
+        }
+        self
+    }
+}
+
 /// A piece of a section.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {

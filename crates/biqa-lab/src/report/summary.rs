@@ -168,6 +168,7 @@ fn table(
         rows,
         folded: false,
     }
+    .without_empty_columns()
 }
 
 /// The values over repeats that are defined.

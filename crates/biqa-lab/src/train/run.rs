@@ -122,6 +122,9 @@ struct Run<'a> {
     _lock: File,
 }
 
+/// A correlation before fine-tuning that labels turned upside down explain best.
+const UPSIDE_DOWN: f64 = -0.3;
+
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
@@ -285,6 +288,12 @@ impl<'a> Run<'a> {
         if self.fine_tunes && self.place == (Place { stage: 0, step: 0 }) {
             let figures = self.figures(&self.net, stage, &store)?;
             progress.note(&format!("before training: {}", figures.words()));
+            if figures.srcc < UPSIDE_DOWN {
+                progress.note(
+                    "warning: the model that it begins with says the opposite of these labels; if \
+                     lower is better in them, give --direction dmos",
+                );
+            }
         }
         let device = self.grads.clone();
         let view = &options.recipe.view;

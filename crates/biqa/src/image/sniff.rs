@@ -29,6 +29,14 @@ pub enum Format {
 }
 
 impl Format {
+    /// The format that content begins like, if it is one of these.
+    pub fn of_content(bytes: &[u8]) -> Option<Self> {
+        match sniff(bytes) {
+            Sniffed::Known(format) => Some(format),
+            _ => None,
+        }
+    }
+
     /// The stable lower-case word, as in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
