@@ -10,7 +10,12 @@
 //! Called by `view` (crops), by `biqa-lab`'s degradations, sampler and augmentation, and by the
 //! golden tests.
 
-use std::f64::consts::PI;
+mod normal;
+mod poisson;
+
+pub use poisson::Poisson;
+
+use normal::box_muller;
 
 /// The `position` of the plan that chooses operations (section 5: "the plan uses 0xFFFFFFFF").
 pub const PLAN: u32 = 0xFFFF_FFFF;
@@ -116,71 +121,14 @@ impl Draws {
     #[inline]
     pub fn normals(&self, tag: u32, index: u32) -> [f64; 4] {
         let [w0, w1, w2, w3] = self.block(index, 0, tag);
-        let (z0, z1) = box_muller(w0, w1);
-        let (z2, z3) = box_muller(w2, w3);
-        [z0, z1, z2, z3]
+        let (first, second) = box_muller(&[w0, w2], &[w1, w3]);
+        [first[0], second[0], first[1], second[1]]
     }
 
     /// A Poisson number with mean `lambda`: element `index` of field `tag`. 0 unless `lambda` is
-    /// finite and positive.
+    /// finite and positive. Whoever draws many of one mean keeps a [`Poisson`].
     pub fn poisson(&self, tag: u32, index: u32, lambda: f64) -> f64 {
-        if !(lambda.is_finite() && lambda > 0.0) {
-            0.0
-        } else if lambda < 10.0 {
-            self.poisson_by_inversion(tag, index, lambda)
-        } else {
-            self.poisson_by_rejection(tag, index, lambda)
-        }
-    }
-
-    /// Walks the cumulative distribution; at most 200 steps (section 5).
-    fn poisson_by_inversion(&self, tag: u32, index: u32, lambda: f64) -> f64 {
-        let [w0, w1, _, _] = self.block(index, 0, tag);
-        let u = unit53(w0, w1);
-        let mut k = 0.0;
-        let mut p = libm::exp(-lambda);
-        let mut c = p;
-        while u >= c && k < 200.0 {
-            k += 1.0;
-            p *= lambda / k;
-            c += p;
-        }
-        k
-    }
-
-    /// Hörmann's transformed rejection PTRS (1993), with the constants of section 5.
-    fn poisson_by_rejection(&self, tag: u32, index: u32, lambda: f64) -> f64 {
-        let b = 0.931 + 2.53 * lambda.sqrt();
-        let a = -0.059 + 0.02483 * b;
-        let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-        let vr = 0.9277 - 3.6224 / (b - 2.0);
-        let ln_lambda = libm::log(lambda);
-
-        // An attempt fails with a probability below 0.3, so 10,000 failures mean a lambda beyond
-        // the formula.
-        for attempt in 0..10_000 {
-            let [w0, w1, w2, w3] = self.block(index, attempt, tag);
-            let u = unit53(w0, w1) - 0.5;
-            let v = unit53(w2, w3);
-            let us = 0.5 - u.abs();
-            if us == 0.0 {
-                continue;
-            }
-            let k = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
-            if us >= 0.07 && v <= vr {
-                return k;
-            }
-            if k < 0.0 || (us < 0.013 && v > us) {
-                continue;
-            }
-            let bound = -lambda + k * ln_lambda - libm::lgamma(k + 1.0);
-            if v <= 0.0
-                || libm::log(v) + libm::log(inverse_alpha) - libm::log(a / (us * us) + b) <= bound
-            {
-                return k;
-            }
-        }
-        lambda.round()
+        Poisson::new(lambda).draw(self, tag, index)
     }
 
     /// The scalars 0, 1, ... in the order of drawing.
@@ -264,16 +212,6 @@ const TWO_POW_MINUS_32: f64 = 1.0 / 4_294_967_296.0;
 /// `((w0 >> 5) 2^26 + (w1 >> 6)) / 2^53` in [0, 1).
 const fn unit53(w0: u32, w1: u32) -> f64 {
     ((((w0 >> 5) as u64) << 26) + (w1 >> 6) as u64) as f64 * (1.0 / 9_007_199_254_740_992.0)
-}
-
-/// Two normals from two words. `w + 1` keeps the logarithm finite.
-#[inline]
-fn box_muller(w0: u32, w1: u32) -> (f64, f64) {
-    let u1 = (f64::from(w0) + 1.0) * TWO_POW_MINUS_32;
-    let u2 = f64::from(w1) * TWO_POW_MINUS_32;
-    let radius = (-2.0 * libm::log(u1)).sqrt();
-    let (sin, cos) = libm::sincos(2.0 * PI * u2);
-    (radius * cos, radius * sin)
 }
 
 #[cfg(test)]
