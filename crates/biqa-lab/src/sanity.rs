@@ -8,8 +8,9 @@ use biqa::resize::{Filter, resize};
 use biqa::scorer::Scorer;
 
 use crate::datasets::Manifest;
-use crate::degrade::{DISTORTIONS, Distortion, Strength, apply_u8};
+use crate::degrade::{Distortion, Strength, apply_u8, distortion};
 use crate::stats::quantile;
+use crate::train::items::LADDER_OPS;
 
 /// Keys the noise of the degraded copies.
 const SEED: u64 = 0;
@@ -98,6 +99,11 @@ pub fn measure(
     }
 }
 
+/// The operations that the trainer's ladders know.
+fn operations() -> impl Iterator<Item = &'static Distortion> {
+    LADDER_OPS.iter().filter_map(|name| distortion("kadid", name))
+}
+
 fn scores(scorer: &Scorer, picture: &Rgb8, name: &str) -> Result<Scores, String> {
     let score = |p: &Rgb8| scorer.score(p).map(|s| s.score).map_err(|e| e.to_string());
     let plain = score(picture)?;
@@ -117,7 +123,7 @@ fn scores(scorer: &Scorer, picture: &Rgb8, name: &str) -> Result<Scores, String>
         Ok((score(&copy)? - plain).abs())
     };
     Ok(Scores {
-        ladders: DISTORTIONS.iter().map(ladder).collect::<Result<_, _>>()?,
+        ladders: operations().map(ladder).collect::<Result<_, _>>()?,
         half: sized(0.5)?,
         double: sized(2.0)?,
     })
@@ -144,7 +150,7 @@ fn summary(all: &[Scores], others: Vec<(&'static str, f64)>) -> Sanity {
     };
     Sanity {
         photos: all.len(),
-        ladders: DISTORTIONS.iter().enumerate().map(ladder).collect(),
+        ladders: operations().enumerate().map(ladder).collect(),
         half: median(all.iter().map(|s| s.half).collect()),
         double: median(all.iter().map(|s| s.double).collect()),
         others,

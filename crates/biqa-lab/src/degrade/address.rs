@@ -5,10 +5,10 @@
 //! item    = family ":" op [ "@" level ] { "+" name "=" value }
 //! ```
 
-use super::table::{NOT_BUILT, available};
-use super::{DegradeError, Distortion, RgbF32, Strength, apply, distortion};
+use super::table::{Kind, Origin, UNAVAILABLE, Values, available};
+use super::{DegradeError, Distortion, RgbF32, State, distortion};
 use biqa::image::Rgb8;
-use biqa::random::Key;
+use biqa::random::{Draws, Key};
 use std::fmt;
 use std::str::FromStr;
 
@@ -27,18 +27,20 @@ pub struct Address {
     pub items: Vec<Item>,
 }
 
-/// One operation of a composition.
+/// One operation of a composition, resolved: what was drawn stands in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Item {
     /// The row of the table.
     pub op: &'static Distortion,
-    /// How strong.
-    pub strength: Strength,
+    /// The level, if one was given.
+    pub level: Option<u8>,
+    /// The values of the parameters.
+    pub values: Values,
 }
 
 impl PartialEq for Item {
     fn eq(&self, other: &Item) -> bool {
-        std::ptr::eq(self.op, other.op) && self.strength == other.strength
+        std::ptr::eq(self.op, other.op) && self.level == other.level && self.values == other.values
     }
 }
 
@@ -46,17 +48,36 @@ impl Address {
     /// Applies the operations in order, `f32` between them.
     ///
     /// # Errors
-    /// [`DegradeError::NotFinite`], [`DegradeError::Strength`] for items that were not parsed.
+    /// [`DegradeError::NotFinite`]; [`DegradeError::TooSmall`] and [`DegradeError::TooLarge`] where
+    /// an operation has a rule on sizes.
     pub fn apply(&self, picture: &RgbF32) -> Result<RgbF32, DegradeError> {
         picture.check_finite()?;
-        self.items.iter().zip(0..).try_fold(picture.clone(), |picture, (item, position)| {
-            apply(&picture, item.op, item.strength, self.key, position)
-        })
+        Ok(self.run(State::Values(picture.clone()))?.into_values())
     }
 
-    /// From levels to levels; rounded once, at the end.
+    /// From levels to levels; rounded once, at the end, and where an operation works on levels.
+    /// Equal to `apply(from_levels(p)).to_levels()`.
     pub fn apply_levels(&self, picture: &Rgb8) -> Result<Rgb8, DegradeError> {
-        Ok(self.apply(&RgbF32::from_levels(picture))?.to_levels())
+        let (last, before) = match self.items.split_last() {
+            None => return Ok(picture.clone()),
+            Some((last, before)) => (last, before),
+        };
+        let start = State::Levels(picture.clone());
+        let state = (before.iter().zip(0..))
+            .try_fold(start, |state, (item, position)| state.step(item, &self.key.at(position)))?;
+        state.last_step(last, &self.key.at(before.len() as u32))
+    }
+
+    fn run(&self, start: State) -> Result<State, DegradeError> {
+        self.items
+            .iter()
+            .zip(0..)
+            .try_fold(start, |state, (item, position)| state.step(item, &self.key.at(position)))
+    }
+
+    /// The name for files: FNV-1a-64 of the canonical text, 16 hex digits.
+    pub fn file_stem(&self) -> String {
+        format!("{:016x}", biqa::random::fnv1a64(&self.to_string()))
     }
 }
 
@@ -74,11 +95,28 @@ impl fmt::Display for Address {
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.op.family, self.op.name)?;
-        match self.strength {
-            Strength::Level(level) => write!(f, "@{level}"),
-            // Rust prints the shortest decimal that reads back equal, never with an exponent.
-            Strength::Value(value) => write!(f, "+{}={value}", self.op.parameter.name),
+        if let Some(level) = self.level {
+            write!(f, "@{level}")?;
         }
+        for (i, parameter) in self.op.parameters.iter().enumerate() {
+            let Some(value) = self.values.get(i) else { continue };
+            let implied = match parameter.origin {
+                Origin::Level => self.level.is_some(),
+                Origin::LevelOnly => true,
+                Origin::Default(default) => value == default,
+                Origin::Drawn | Origin::Given | Origin::Chosen => false,
+            };
+            match parameter.kind {
+                _ if implied => {}
+                Kind::Word(words) => {
+                    let word = words.get(value as usize).copied().unwrap_or_default();
+                    write!(f, "+{}={word}", parameter.name)?;
+                }
+                // Rust prints the shortest decimal that reads back equal, never with an exponent.
+                _ => write!(f, "+{}={}", parameter.name, value as f32)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -111,7 +149,7 @@ impl FromStr for Address {
             if items.len() == MAX_ITEMS {
                 return Err(bad(position, item, &format!("at most {MAX_ITEMS} operations")));
             }
-            items.push(parse_item(position, item)?);
+            items.push(parse_item(position, item, &key.at(items.len() as u32))?);
             current = parts.take();
         }
         Ok(Address { key, items })
@@ -167,19 +205,21 @@ fn parse_key(position: usize, digits: &str) -> Result<Key, DegradeError> {
     }
 }
 
-fn parse_item(position: usize, text: &str) -> Result<Item, DegradeError> {
+fn parse_item(position: usize, text: &str, draws: &Draws) -> Result<Item, DegradeError> {
     let name_end = text.find(['@', '+']).unwrap_or(text.len());
     let (name, rest) = text.split_at(name_end);
     let op = parse_op(position, name)?;
 
-    let mut strength = None;
+    let mut values = Values::default();
+    let mut level = None;
     let mut position = position + name_end;
     let mut rest = rest;
-    if let Some(level) = rest.strip_prefix('@') {
-        let end = level.find('+').unwrap_or(level.len());
-        let (digits, more) = level.split_at(end);
-        strength = match digits.as_bytes() {
-            [digit @ b'1'..=b'5'] => Some(Strength::Level(digit - b'0')),
+    if let Some(after) = rest.strip_prefix('@') {
+        let end = after.find('+').unwrap_or(after.len());
+        let (digits, more) = after.split_at(end);
+        level = match digits.as_bytes() {
+            _ if op.levels.is_empty() => return Err(bad(position, rest, &op.allowed())),
+            [digit @ b'1'..=b'5'] => Some(digit - b'0'),
             _ => return Err(bad(position + 1, digits, "a level from 1 to 5")),
         };
         position += 1 + end;
@@ -188,50 +228,66 @@ fn parse_item(position: usize, text: &str) -> Result<Item, DegradeError> {
     while let Some(pair) = rest.strip_prefix('+') {
         let end = pair.find('+').unwrap_or(pair.len());
         let (pair, more) = pair.split_at(end);
-        let value = parse_parameter(position + 1, pair, op)?;
-        if strength.is_some() {
-            let expected = "either a level or its parameter, once";
-            return Err(bad(position + 1, pair, expected));
+        let (i, value) = parse_parameter(position + 1, pair, op)?;
+        if level.is_some() && op.parameters[i].origin == Origin::Level {
+            return Err(bad(position + 1, pair, "either a level or its parameter"));
         }
-        strength = Some(Strength::Value(value));
+        if values.get(i).is_some() {
+            return Err(bad(position + 1, pair, "every parameter once"));
+        }
+        values.set(i, value);
         position += 1 + end;
         rest = more;
     }
-    match strength {
-        Some(strength) => Ok(Item { op, strength }),
-        None => Err(bad(position, rest, &op.allowed())),
+    if let Some(level) = level {
+        op.set_level(level, &mut values);
+    }
+    match op.fill(&mut values, draws) {
+        Ok(()) => Ok(Item { op, level, values }),
+        Err(expected) => Err(bad(position, rest, &expected)),
     }
 }
 
 fn parse_op(position: usize, name: &str) -> Result<&'static Distortion, DegradeError> {
-    let expected = || format!("family:operation, one of {}", available());
-    let Some((family, op)) = name.split_once(':') else {
-        return Err(bad(position, name, &expected()));
-    };
+    let (family, op) = name.split_once(':').unwrap_or((name, ""));
     if let Some(found) = distortion(family, op) {
         return Ok(found);
     }
-    match NOT_BUILT.iter().find(|known| **known == name || **known == family) {
-        Some(_) => {
-            Err(DegradeError::Unavailable { op: name.to_owned(), position, available: available() })
+    match UNAVAILABLE.iter().find(|(known, _)| *known == name || *known == family) {
+        Some((_, reason)) => {
+            let reason = (*reason).to_owned();
+            Err(DegradeError::Unavailable { op: name.to_owned(), position, reason })
         }
-        None => Err(bad(position, name, &expected())),
+        None => Err(bad(position, name, &available(family))),
     }
 }
 
-fn parse_parameter(position: usize, pair: &str, op: &Distortion) -> Result<f32, DegradeError> {
-    let parameter = op.parameter;
+/// The parameter's place and its value.
+fn parse_parameter(
+    position: usize,
+    pair: &str,
+    op: &Distortion,
+) -> Result<(usize, f64), DegradeError> {
     let Some((name, value)) = pair.split_once('=') else {
-        return Err(bad(position, pair, &format!("{}=value", parameter.name)));
+        return Err(bad(position, pair, &op.allowed()));
     };
-    if name != parameter.name {
-        return Err(bad(position, name, &format!("the parameter {:?}", parameter.name)));
+    let found = op.parameters.iter().position(|p| p.name == name && p.may_be_given());
+    let Some(i) = found else {
+        return Err(bad(position, name, &op.allowed()));
+    };
+    let parameter = op.parameters[i];
+    let wrong = || bad(position + name.len() + 1, value, &parameter.allowed());
+    if let Kind::Word(words) = parameter.kind {
+        let place = words.iter().position(|word| *word == value).ok_or_else(wrong)?;
+        return Ok((i, place as f64));
     }
     // No exponent and no words: `inf` and `nan` parse as numbers in Rust.
     let plain = !value.is_empty() && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-'));
     match value.parse::<f32>() {
-        Ok(number) if plain && parameter.allows(number) => Ok(number + 0.0), // -0 becomes 0
-        _ => Err(bad(position + name.len() + 1, value, &op.allowed())),
+        Ok(number) if plain && parameter.kind.allows(number) => {
+            Ok((i, f64::from(number) + 0.0)) // -0 becomes 0
+        }
+        _ => Err(wrong()),
     }
 }
 
@@ -255,6 +311,13 @@ mod tests {
             "kadid:jpeg+q=20",
             "kadid:noise_white+var=0.00001",
             "kadid:brighten+n=0.33333334",
+            "kadid:motion_blur@4+angle=40",
+            "kadid:color_shift@5+dy=0+dx=12",
+            "re:jpeg+q=47.25",
+            "re:jpeg+q=47.25+tables=standard",
+            "re:blur+kind=sinc+ksize=13+cutoff=2",
+            "re:resize+h=38+w=67+mode=area/re:round/kadid:stretch",
+            "qpt:motion_blur@5+len=5.771199+angle=62.916786",
         ] {
             assert_eq!(canonical(items), format!("d1/{KEY}/{items}"));
         }
@@ -271,6 +334,22 @@ mod tests {
             canonical("kadid:darken+n=0.333333333333"),
             format!("d1/{KEY}/kadid:darken+n=0.33333334")
         );
+    }
+
+    #[test]
+    fn what_is_left_out_is_drawn_or_known_and_printed_in_order() {
+        for (text, printed) in [
+            ("kadid:motion_blur@4", "kadid:motion_blur@4+angle=40"),
+            ("kadid:color_shift@5", "kadid:color_shift@5+dy=12+dx=2"),
+            ("-", "-"),
+            ("kadid:motion_blur+angle=3+len=5", "kadid:motion_blur+len=5+angle=3"),
+            ("re:jpeg+tables=released+q=30", "re:jpeg+q=30"),
+            ("re:noise+gray=1+sigma=12.50", "re:noise+sigma=12.5+gray=1"),
+        ] {
+            assert_eq!(canonical(text), format!("d1/{KEY}/{printed}"));
+        }
+        let second = canonical("kadid:jpeg@1/kadid:color_shift@5");
+        assert_eq!(second, format!("d1/{KEY}/kadid:jpeg@1/kadid:color_shift@5+dy=0+dx=12"));
     }
 
     #[test]
@@ -292,6 +371,15 @@ mod tests {
             ("d1/51e391730a2f9872/kadid:jpeg+sigma=2", 31),
             ("d1/51e391730a2f9872/kadid:no_such@2", 20),
             ("d1/51e391730a2f9872/kadid:jpeg@1/blur", 33),
+            ("d1/51e391730a2f9872/re:round@1", 28),
+            ("d1/51e391730a2f9872/qpt:usm_sharpen+c=1", 36),
+            ("d1/51e391730a2f9872/re:noise+sigma=3", 36),
+            ("d1/51e391730a2f9872/re:noise+sigma=3+sigma=3", 37),
+            ("d1/51e391730a2f9872/re:blur+kind=round+ksize=7", 33),
+            ("d1/51e391730a2f9872/re:blur+kind=iso+ksize=8+sx=1", 49),
+            ("d1/51e391730a2f9872/re:blur+kind=iso+ksize=7+sx=1+beta=2", 56),
+            ("d1/51e391730a2f9872/re:resize+h=3+scale=2+mode=area", 51),
+            ("d1/51e391730a2f9872/re:jpeg+q=100", 30),
         ] {
             match text.parse::<Address>() {
                 Err(DegradeError::Address { position: found, .. }) => {
@@ -303,9 +391,9 @@ mod tests {
     }
 
     #[test]
-    fn operations_that_are_not_built_are_unavailable_not_unknown() {
-        for op in ["kadid:motion_blur@4", "re:jpeg+q=47.25", "qpt:usm_sharpen@1"] {
-            let error = format!("d1/{KEY}/{op}").parse::<Address>().expect_err("not built");
+    fn operations_that_are_not_computed_are_unavailable_not_unknown() {
+        for op in ["reiqa:jitter@4", "arniqa:lens_blur@1"] {
+            let error = format!("d1/{KEY}/{op}").parse::<Address>().expect_err("not computed");
             assert!(matches!(error, DegradeError::Unavailable { position: 20, .. }), "{error}");
         }
     }
@@ -326,9 +414,18 @@ mod tests {
         #[test]
         fn printing_what_was_parsed_is_stable(
             body in "[a-z0-9_:./@+=-]{0,30}",
-            op in prop::sample::select(vec!["kadid:jpeg", "kadid:darken", "kadid:noise_white"]),
+            op in 0..super::super::distortions().count(),
+            level in 1..=5,
         ) {
-            for text in [format!("d1/{KEY}/{op}{body}"), format!("d1/{KEY}/{op}+n=0.{body}")] {
+            let op = super::super::distortions().nth(op).expect("in the table");
+            let name = op.full_name();
+            let first = op.parameters.first().map_or("n", |p| p.name);
+            for text in [
+                format!("d1/{KEY}/{name}{body}"),
+                format!("d1/{KEY}/{name}@{level}"),
+                format!("d1/{KEY}/{name}@{level}+{body}"),
+                format!("d1/{KEY}/{name}+{first}=0.{body}"),
+            ] {
                 if let Ok(address) = text.parse::<Address>() {
                     let printed = address.to_string();
                     prop_assert_eq!(printed.parse::<Address>(), Ok(address));
@@ -339,10 +436,10 @@ mod tests {
         #[test]
         fn every_value_survives_printing(value in 0.01_f32..100.0) {
             let op = distortion("kadid", "gaussian_blur").expect("built");
-            let address = Address {
-                key: Key(7),
-                items: vec![Item { op, strength: Strength::Value(value) }],
-            };
+            let strength = super::super::Strength::Value(value);
+            let values = op.values_of(strength, &Key(7).at(0)).expect("in range");
+            let items = vec![Item { op, level: None, values }];
+            let address = Address { key: Key(7), items };
             prop_assert_eq!(address.to_string().parse::<Address>(), Ok(address));
         }
     }

@@ -9,7 +9,7 @@
 use biqa::image::Rgb8;
 
 /// The luma table of the IJG, row = vertical frequency (section 3).
-const LUMA: [u32; 64] = [
+pub(super) const LUMA: [u32; 64] = [
     16, 11, 10, 16, 24, 40, 51, 61, //
     12, 12, 14, 19, 26, 58, 60, 55, //
     14, 13, 16, 24, 40, 57, 69, 56, //
@@ -21,7 +21,7 @@ const LUMA: [u32; 64] = [
 ];
 
 /// The upper left corner of the chroma table; all other entries are 99.
-const CHROMA_CORNER: [[u32; 4]; 4] =
+pub(super) const CHROMA_CORNER: [[u32; 4]; 4] =
     [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]];
 
 /// Side of a block.

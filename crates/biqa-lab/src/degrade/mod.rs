@@ -1,23 +1,44 @@
 //! Degrading pictures: one table of distortions, one text that names a composition of them.
 //!
-//! `papers/degradations.md`. A distortion is a row in `table.rs` and a function in a file of its
-//! family; a composition is an [`Address`], whose text reproduces its result to the last bit.
-//! Pictures are `f32` in [0, 1] between operations (encoded sRGB); `*_u8` forms exist because the
-//! trainer degrades 8-bit crops on the fly.
+//! `papers/degradations.md`. An operation is a row in `table/` and a function in a file of its
+//! family; a composition is an [`Address`], whose text reproduces its result to the last bit; a
+//! [`Plan`] draws compositions. Pictures are `f32` in [0, 1] between operations (encoded sRGB);
+//! `*_u8` forms exist because the trainer degrades 8-bit crops on the fly.
 //!
 //! Called by the trainer's loader, by `biqa degrade`, and by pretraining.
 
 mod address;
-mod color;
+mod bsr;
+mod field;
+mod filter;
+mod hsv;
 mod jpeg;
 mod kadid;
+mod lab;
+mod picture;
+mod plan;
+mod ports;
+mod q;
+mod qpt;
+mod re;
+mod resize;
 mod table;
 
 pub use address::{Address, Item};
-pub use table::{DISTORTIONS, Distortion, NOT_BUILT, Parameter, Strength, distortion};
+pub use filter::Kernel;
+pub use kadid::{lens_kernel, motion_kernel};
+pub use picture::RgbF32;
+pub use plan::{Plan, QptSpace, groups, ordered, subsets};
+pub use re::{Kind as KernelKind, Shaped as ShapedKernel};
+pub use table::{
+    Distortion, FAMILIES, Kind, Origin, Parameter, Strength, UNAVAILABLE, Values, distortion,
+    distortions,
+};
 
 use biqa::image::Rgb8;
-use biqa::random::Key;
+use biqa::random::{Draws, Key};
+use picture::level;
+use table::Run;
 
 /// Why a picture could not be degraded, or an address not be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -42,14 +63,38 @@ pub enum DegradeError {
         allowed: String,
     },
     /// An operation of the specification that this build does not compute.
-    #[error("{op} (at byte {position}) is not available in this build; available: {available}")]
+    #[error("{op} (at byte {position}) is not available: {reason}")]
     Unavailable {
         /// `family:name`, or the family alone.
         op: String,
         /// Where it stands in the address.
         position: usize,
-        /// The operations there are.
-        available: String,
+        /// Why.
+        reason: String,
+    },
+    /// The picture has no room for what the operation does.
+    #[error("{op} needs a picture of at least {needed} x {needed}, this one is {width} x {height}")]
+    TooSmall {
+        /// `family:name`.
+        op: String,
+        /// The smallest side.
+        needed: u32,
+        /// The picture's.
+        width: u32,
+        /// The picture's.
+        height: u32,
+    },
+    /// The result would have more pixels than a picture may have.
+    #[error("{op} would make a picture of {width} x {height}; at most {most} pixels")]
+    TooLarge {
+        /// `family:name`.
+        op: String,
+        /// The result's.
+        width: usize,
+        /// The result's.
+        height: usize,
+        /// The most.
+        most: usize,
     },
     /// The text is no address.
     #[error("bad address at byte {position}: found {found:?}, expected {expected}")]
@@ -63,76 +108,11 @@ pub enum DegradeError {
     },
 }
 
-/// A picture of `f32` values, interleaved RGB, row-major; at least 1 x 1. Values in [0, 1] stand
-/// for encoded sRGB.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RgbF32 {
-    width: u32,
-    height: u32,
-    data: Vec<f32>,
-}
-
-impl RgbF32 {
-    /// `None` unless both sides are at least 1 and `data` holds `3 width height` values.
-    pub fn new(width: u32, height: u32, data: Vec<f32>) -> Option<RgbF32> {
-        let pixels = (width as usize).checked_mul(height as usize)?;
-        let fits = pixels > 0 && pixels.checked_mul(3) == Some(data.len());
-        fits.then_some(RgbF32 { width, height, data })
-    }
-
-    /// From 8 bits: `v / 255`.
-    pub fn from_levels(picture: &Rgb8) -> RgbF32 {
-        let data = picture.data().iter().map(|&v| f32::from(v) / 255.0).collect();
-        RgbF32 { width: picture.width(), height: picture.height(), data }
-    }
-
-    /// To 8 bits: `floor(255 clip(v) + 0.5)`.
-    pub fn to_levels(&self) -> Rgb8 {
-        let data = self.data.iter().map(|&v| level(v)).collect();
-        Rgb8::new(self.width, self.height, data).expect("a picture holds 3 width height values")
-    }
-
-    /// Pixels a row.
-    pub fn width(&self) -> u32 {
-        self.width
-    }
-
-    /// Rows.
-    pub fn height(&self) -> u32 {
-        self.height
-    }
-
-    /// Interleaved RGB.
-    pub fn data(&self) -> &[f32] {
-        &self.data
-    }
-
-    /// The first value that is NaN or infinite becomes an error.
-    pub fn check_finite(&self) -> Result<(), DegradeError> {
-        match self.data.iter().position(|v| !v.is_finite()) {
-            Some(index) => Err(DegradeError::NotFinite { index, value: self.data[index] }),
-            None => Ok(()),
-        }
-    }
-
-    /// A picture of the same size from other values.
-    fn with_data(&self, data: Vec<f32>) -> RgbF32 {
-        debug_assert_eq!(data.len(), self.data.len());
-        RgbF32 { width: self.width, height: self.height, data }
-    }
-}
-
-/// The 8-bit level of a value: `floor(255 clip(v) + 0.5)`. In `f64`, where 255 v is exact.
-#[inline]
-fn level(v: f32) -> u8 {
-    (f64::from(v).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
-}
-
 /// Applies one operation. `position` is its place in the composition (0 when it stands alone); the
 /// random numbers follow from `key` and `position` only.
 ///
 /// # Errors
-/// [`DegradeError::NotFinite`], [`DegradeError::Strength`].
+/// [`DegradeError::NotFinite`], [`DegradeError::Strength`], and the errors on sizes.
 pub fn apply(
     picture: &RgbF32,
     op: &Distortion,
@@ -141,8 +121,9 @@ pub fn apply(
     position: u32,
 ) -> Result<RgbF32, DegradeError> {
     picture.check_finite()?;
-    let value = op.value_of(strength)?;
-    Ok((op.run)(picture, value, &key.at(position)))
+    let draws = key.at(position);
+    let values = op.values_of(strength, &draws)?;
+    op.on_values(picture, &values, &draws)
 }
 
 /// [`apply`] from levels to levels, faster where a table does it; equal to
@@ -154,6 +135,76 @@ pub fn apply_u8(
     key: Key,
     position: u32,
 ) -> Result<Rgb8, DegradeError> {
-    let value = op.value_of(strength)?;
-    Ok((op.run_u8)(picture, value, &key.at(position)))
+    let draws = key.at(position);
+    let values = op.values_of(strength, &draws)?;
+    op.on_levels(picture, &values, &draws)
+}
+
+impl Distortion {
+    /// The operation on values.
+    fn on_values(
+        &self,
+        picture: &RgbF32,
+        values: &Values,
+        draws: &Draws,
+    ) -> Result<RgbF32, DegradeError> {
+        match self.run {
+            Run::Float(run) | Run::Both(run, _) => run(picture, values, draws),
+            Run::Levels(run) => Ok(RgbF32::from_levels(&run(&picture.to_levels(), values, draws)?)),
+        }
+    }
+
+    /// The operation from levels to levels.
+    fn on_levels(
+        &self,
+        picture: &Rgb8,
+        values: &Values,
+        draws: &Draws,
+    ) -> Result<Rgb8, DegradeError> {
+        match self.run {
+            Run::Levels(run) | Run::Both(_, run) => run(picture, values, draws),
+            Run::Float(run) => Ok(run(&RgbF32::from_levels(picture), values, draws)?.to_levels()),
+        }
+    }
+}
+
+/// A picture inside a composition: levels as long as every operation so far has given levels, so
+/// that nothing is converted twice.
+enum State {
+    Levels(Rgb8),
+    Values(RgbF32),
+}
+
+impl State {
+    fn step(self, item: &Item, draws: &Draws) -> Result<State, DegradeError> {
+        match (item.op.run, self) {
+            (Run::Levels(run), State::Levels(picture)) => {
+                Ok(State::Levels(run(&picture, &item.values, draws)?))
+            }
+            (Run::Levels(run), State::Values(picture)) => {
+                Ok(State::Levels(run(&picture.to_levels(), &item.values, draws)?))
+            }
+            (Run::Float(_) | Run::Both(..), state) => {
+                let picture = item.op.on_values(&state.into_values(), &item.values, draws)?;
+                Ok(State::Values(picture))
+            }
+        }
+    }
+
+    /// The last step of a composition from levels to levels.
+    fn last_step(self, item: &Item, draws: &Draws) -> Result<Rgb8, DegradeError> {
+        match self {
+            State::Levels(picture) => item.op.on_levels(&picture, &item.values, draws),
+            State::Values(picture) => {
+                Ok(item.op.on_values(&picture, &item.values, draws)?.to_levels())
+            }
+        }
+    }
+
+    fn into_values(self) -> RgbF32 {
+        match self {
+            State::Levels(picture) => RgbF32::from_levels(&picture),
+            State::Values(picture) => picture,
+        }
+    }
 }

@@ -1,9 +1,9 @@
-//! 16 `brighten` and 17 `darken`: tone curves (`papers/degradations.md`, 2.1).
+//! 16 `brighten`, 17 `darken`, 18 `mean_shift`, 25 `contrast`: tone curves
+//! (`papers/degradations.md`, 2.1).
 
-use super::super::color::{decode, encode, lab_of_linear, linear_of_lab};
+use super::super::lab::{by_pixel, encode, lab_of_rgb, linear_of_lab};
 use super::super::{RgbF32, level};
 use biqa::image::Rgb8;
-use biqa::random::Draws;
 
 /// The parabola through (0, 0), (0.5, c), (1, 1), clipped to [0, 1].
 #[inline]
@@ -18,49 +18,69 @@ fn darkened(v: f32, n: f64) -> f32 {
 }
 
 /// Each channel through the curve.
-pub(in super::super) fn darken(picture: &RgbF32, n: f64, _: &Draws) -> RgbF32 {
-    picture.with_data(picture.data().iter().map(|&v| darkened(v, n)).collect())
+pub(in super::super) fn darken(picture: &RgbF32, n: f64) -> RgbF32 {
+    by_value(picture, |v| darkened(v, n))
 }
 
 /// [`darken`] by a table of 256 levels.
-pub(in super::super) fn darken_u8(picture: &Rgb8, n: f64, _: &Draws) -> Rgb8 {
-    let table: [u8; 256] = std::array::from_fn(|v| level(darkened(v as f32 / 255.0, n)));
+pub(in super::super) fn darken_u8(picture: &Rgb8, n: f64) -> Rgb8 {
+    by_level(picture, |v| darkened(v, n))
+}
+
+/// `x + v`, clipped.
+pub(in super::super) fn mean_shift(picture: &RgbF32, v: f64) -> RgbF32 {
+    by_value(picture, |x| shifted(x, v))
+}
+
+/// [`mean_shift`] by a table of 256 levels.
+pub(in super::super) fn mean_shift_u8(picture: &Rgb8, v: f64) -> Rgb8 {
+    by_level(picture, |x| shifted(x, v))
+}
+
+/// The cubic with slope above one in the middle for positive `s`, below one for `s` below -0.2.
+pub(in super::super) fn contrast(picture: &RgbF32, s: f64) -> RgbF32 {
+    by_value(picture, |x| bent(x, s))
+}
+
+/// [`contrast`] by a table of 256 levels.
+pub(in super::super) fn contrast_u8(picture: &Rgb8, s: f64) -> Rgb8 {
+    by_level(picture, |x| bent(x, s))
+}
+
+#[inline]
+fn shifted(x: f32, v: f64) -> f32 {
+    (f64::from(x) + v).clamp(0.0, 1.0) as f32
+}
+
+/// The five-point spline of the original through (0.3, lo) and (0.7, hi), lo + hi = 1, is one cubic.
+#[inline]
+fn bent(x: f32, s: f64) -> f32 {
+    let b = -(0.05 + s / 4.0) / 0.042;
+    let a = 1.0 - b / 4.0;
+    let t = f64::from(x) - 0.5;
+    (0.5 + a * t + b * t * t * t).clamp(0.0, 1.0) as f32
+}
+
+/// A function of the value, on every value.
+fn by_value(picture: &RgbF32, f: impl Fn(f32) -> f32) -> RgbF32 {
+    picture.with_data(picture.data().iter().map(|&v| f(v)).collect())
+}
+
+/// The same by a table of 256 levels.
+fn by_level(picture: &Rgb8, f: impl Fn(f32) -> f32) -> Rgb8 {
+    let table: [u8; 256] = std::array::from_fn(|v| level(f(v as f32 / 255.0)));
     let data = picture.data().iter().map(|&v| table[usize::from(v)]).collect();
     Rgb8::new(picture.width(), picture.height(), data).expect("one level out for one level in")
 }
 
-/// `(2 J1 + J2) / 3`: J1 the curve on RGB (`bent`), J2 the curve on L of Lab.
-#[inline]
-fn brightened(bent: [f64; 3], linear: [f64; 3], c: f64) -> [f32; 3] {
-    let [l, a, b] = lab_of_linear(linear);
-    let lighter = linear_of_lab([100.0 * curve(l / 100.0, c), a, b]).map(encode);
-    std::array::from_fn(|i| ((2.0 * bent[i] + lighter[i].clamp(0.0, 1.0)) / 3.0) as f32)
-}
-
-/// The curve through 0.5 + n/2 on RGB and on the lightness.
-pub(in super::super) fn brighten(picture: &RgbF32, n: f64, _: &Draws) -> RgbF32 {
+/// The curve through 0.5 + n/2 on RGB (J1) and on L of Lab (J2): `(2 J1 + J2) / 3`.
+pub(in super::super) fn brighten(picture: &RgbF32, n: f64) -> RgbF32 {
     let c = 0.5 + n / 2.0;
-    let pixels = picture.data().as_chunks::<3>().0.iter();
-    let data = pixels.flat_map(|pixel| {
-        let pixel = pixel.map(f64::from);
-        brightened(pixel.map(|v| curve(v, c)), pixel.map(decode), c)
-    });
-    picture.with_data(data.collect())
-}
-
-/// [`brighten`] with the curve and the decoding of each level in tables.
-pub(in super::super) fn brighten_u8(picture: &Rgb8, n: f64, _: &Draws) -> Rgb8 {
-    let c = 0.5 + n / 2.0;
-    let value = |v: usize| f64::from(v as f32 / 255.0);
-    let bent: [f64; 256] = std::array::from_fn(|v| curve(value(v), c));
-    let linear: [f64; 256] = std::array::from_fn(|v| decode(value(v)));
-    let pixels = picture.data().as_chunks::<3>().0.iter();
-    let data = pixels.flat_map(|pixel| {
-        let index = pixel.map(usize::from);
-        brightened(index.map(|v| bent[v]), index.map(|v| linear[v]), c).map(level)
-    });
-    Rgb8::new(picture.width(), picture.height(), data.collect())
-        .expect("one pixel out for one pixel in")
+    picture.with_data(by_pixel(picture.data(), |rgb| {
+        let [l, a, b] = lab_of_rgb(rgb);
+        let lighter = linear_of_lab([100.0 * curve(l / 100.0, c), a, b]).map(encode);
+        [0, 1, 2].map(|i| ((2.0 * curve(rgb[i], c) + lighter[i].clamp(0.0, 1.0)) / 3.0) as f32)
+    }))
 }
 
 #[cfg(test)]
@@ -82,9 +102,22 @@ mod tests {
     #[test]
     fn brightening_the_example_gives_its_values() {
         let picture = Rgb8::new(1, 1, vec![200, 100, 50]).expect("one pixel");
-        let found = brighten(&RgbF32::from_levels(&picture), 0.4, &biqa::random::Key(0).at(0));
+        let found = brighten(&RgbF32::from_levels(&picture), 0.4);
         for (found, expected) in found.data().iter().zip([0.946431, 0.587570, 0.343947]) {
             assert!((found - expected).abs() < 2e-6, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn the_contrast_curve_passes_the_points_of_the_specification() {
+        for (s, points) in [
+            (0.3, [(0.1, 0.0), (0.25, 0.110491), (0.4, 0.328571)]),
+            (-0.6, [(0.1, 0.185714), (0.25, 0.361607), (0.4, 0.457143)]),
+            (0.0, [(0.1, 0.057143), (0.5, 0.5), (1.0, 1.0)]),
+        ] {
+            for (x, expected) in points {
+                assert!((bent(x, s) - expected).abs() < 2e-6, "s {s} x {x}: {}", bent(x, s));
+            }
         }
     }
 }

@@ -1,0 +1,105 @@
+//! The picture between operations. Called by every family.
+
+use super::DegradeError;
+use super::filter::Shape;
+use biqa::image::Rgb8;
+
+/// The most pixels that an operation may make of a picture: 1.5 GB.
+const MOST_PIXELS: usize = 1 << 27;
+
+/// A picture of `f32` values, interleaved RGB, row-major; at least 1 x 1. Values in [0, 1] stand
+/// for encoded sRGB.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RgbF32 {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) data: Vec<f32>,
+}
+
+impl RgbF32 {
+    /// `None` unless both sides are at least 1 and `data` holds `3 width height` values.
+    pub fn new(width: u32, height: u32, data: Vec<f32>) -> Option<RgbF32> {
+        let pixels = (width as usize).checked_mul(height as usize)?;
+        let fits = pixels > 0 && pixels.checked_mul(3) == Some(data.len());
+        fits.then_some(RgbF32 { width, height, data })
+    }
+
+    /// From 8 bits: `v / 255`.
+    pub fn from_levels(picture: &Rgb8) -> RgbF32 {
+        let data = picture.data().iter().map(|&v| f32::from(v) / 255.0).collect();
+        RgbF32 { width: picture.width(), height: picture.height(), data }
+    }
+
+    /// To 8 bits: `floor(255 clip(v) + 0.5)`.
+    pub fn to_levels(&self) -> Rgb8 {
+        let data = self.data.iter().map(|&v| level(v)).collect();
+        Rgb8::new(self.width, self.height, data).expect("a picture holds 3 width height values")
+    }
+
+    /// Pixels a row.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Interleaved RGB.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// The first value that is NaN or infinite becomes an error.
+    pub fn check_finite(&self) -> Result<(), DegradeError> {
+        match self.data.iter().position(|v| !v.is_finite()) {
+            Some(index) => Err(DegradeError::NotFinite { index, value: self.data[index] }),
+            None => Ok(()),
+        }
+    }
+
+    /// A picture of the same size from other values.
+    pub(super) fn with_data(&self, data: Vec<f32>) -> RgbF32 {
+        debug_assert_eq!(data.len(), self.data.len());
+        RgbF32 { width: self.width, height: self.height, data }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        Shape { width: self.width as usize, height: self.height as usize, channels: 3 }
+    }
+
+    /// Both sides at least `needed`.
+    pub(super) fn check_size(&self, op: &str, needed: u32) -> Result<(), DegradeError> {
+        let (width, height) = (self.width, self.height);
+        if width.min(height) >= needed {
+            return Ok(());
+        }
+        Err(DegradeError::TooSmall { op: op.to_owned(), needed, width, height })
+    }
+
+    /// Whether an operation may make a picture of that size of this one.
+    pub(super) fn check_result(
+        &self,
+        op: &str,
+        width: usize,
+        height: usize,
+    ) -> Result<(), DegradeError> {
+        if width == 0 || height == 0 {
+            let needed = self.width.min(self.height).saturating_add(1);
+            let (width, height) = (self.width, self.height);
+            return Err(DegradeError::TooSmall { op: op.to_owned(), needed, width, height });
+        }
+        if width.saturating_mul(height) > MOST_PIXELS {
+            let (op, most) = (op.to_owned(), MOST_PIXELS);
+            return Err(DegradeError::TooLarge { op, width, height, most });
+        }
+        Ok(())
+    }
+}
+
+/// The 8-bit level of a value: `floor(255 clip(v) + 0.5)`. In `f64`, where 255 v is exact.
+#[inline]
+pub(super) fn level(v: f32) -> u8 {
+    (f64::from(v).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+}

@@ -1,0 +1,118 @@
+//! `iso_noise`, `gaussian_color_noise`, `gaussian_gray_noise`, `poisson_noise`,
+//! `multiplicative_noise` (`papers/degradations.md`, section 8).
+
+use super::super::field::{with_normal, with_normals};
+use super::super::hsv::{hue, wrap};
+use super::{rounded, with_levels};
+use biqa::image::Rgb8;
+use biqa::random::{Draws, Poisson};
+
+/// The tags of the fields of normals and uniforms, and of the counts of `iso_noise`.
+const FIELD: u32 = 1;
+const COUNTS: u32 = 2;
+
+/// Every pixel by a function of its place and its levels.
+fn by_pixel(picture: &Rgb8, mut f: impl FnMut(u32, [f64; 3]) -> [f64; 3]) -> Rgb8 {
+    let mut data = Vec::with_capacity(picture.data().len());
+    for (p, pixel) in picture.data().as_chunks::<3>().0.iter().enumerate() {
+        data.extend_from_slice(&f(p as u32, pixel.map(f64::from)).map(rounded));
+    }
+    with_levels(picture, data)
+}
+
+/// `q + std z`, every channel its own z.
+pub(in super::super) fn gaussian_color_noise(picture: &Rgb8, std: f64, draws: &Draws) -> Rgb8 {
+    let pixels = picture.data().as_chunks::<3>().0;
+    let data = with_normals(pixels, draws, FIELD, |q, z| {
+        std::array::from_fn(|c| rounded(f64::from(q[c]) + std * z[c]))
+    });
+    with_levels(picture, data)
+}
+
+/// `q + std z`, one z a pixel.
+pub(in super::super) fn gaussian_gray_noise(picture: &Rgb8, std: f64, draws: &Draws) -> Rgb8 {
+    let pixels = picture.data().as_chunks::<3>().0;
+    let data =
+        with_normal(pixels, draws, FIELD, |q, z, _| q.map(|q| rounded(f64::from(q) + std * z)));
+    with_levels(picture, data)
+}
+
+/// `q + Poisson(lambda)`, a count a value.
+pub(in super::super) fn poisson_noise(picture: &Rgb8, lambda: f64, draws: &Draws) -> Rgb8 {
+    let counts = Poisson::new(lambda);
+    by_pixel(picture, |p, q| {
+        let first = p.wrapping_mul(3);
+        let count = |c: u32| counts.draw(draws, FIELD, first.wrapping_add(c));
+        [q[0] + count(0), q[1] + count(1), q[2] + count(2)]
+    })
+}
+
+/// `q (1 - h + 2 h u)`, every channel its own u.
+pub(in super::super) fn multiplicative_noise(picture: &Rgb8, h: f64, draws: &Draws) -> Rgb8 {
+    by_pixel(picture, |p, q| {
+        let u = draws.uniforms(FIELD, p);
+        std::array::from_fn(|c| q[c] * (1.0 - h + 2.0 * h * u[c]))
+    })
+}
+
+/// Hue, lightness and saturation of HLS.
+#[inline]
+fn hls_of_levels(q: [f64; 3]) -> [f64; 3] {
+    let [r, g, b] = q.map(|q| q / 255.0);
+    let (largest, smallest) = (r.max(g).max(b), r.min(g).min(b));
+    let (span, lightness) = (largest - smallest, f64::midpoint(largest, smallest));
+    let saturation = if span > 0.0 { span / (1.0 - (2.0 * lightness - 1.0).abs()) } else { 0.0 };
+    [hue([r, g, b], largest, span), lightness, saturation]
+}
+
+#[inline]
+fn levels_of_hls([h, lightness, s]: [f64; 3]) -> [f64; 3] {
+    let amount = s * lightness.min(1.0 - lightness);
+    [0.0, 8.0, 4.0].map(|n| {
+        let k = n + 12.0 * h;
+        let k = if k >= 12.0 { k - 12.0 } else { k };
+        255.0 * (lightness - amount * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0))
+    })
+}
+
+/// The hue by a normal, the lightness by Poisson counts whose mean follows its spread.
+pub(in super::super) fn iso_noise(
+    picture: &Rgb8,
+    shift: f64,
+    intensity: f64,
+    draws: &Draws,
+) -> Rgb8 {
+    let pixels = picture.data().as_chunks::<3>().0;
+    let lightness = |p: &[u8; 3]| {
+        let (largest, smallest) = (p[0].max(p[1]).max(p[2]), p[0].min(p[1]).min(p[2]));
+        f64::midpoint(f64::from(largest) / 255.0, f64::from(smallest) / 255.0)
+    };
+    let n = pixels.len() as f64;
+    let mean = pixels.iter().map(lightness).sum::<f64>() / n;
+    let square = |p: &[u8; 3]| (lightness(p) - mean).powi(2);
+    let deviation = (pixels.iter().map(square).sum::<f64>() / n).sqrt();
+    let counts = Poisson::new(255.0 * intensity * deviation);
+
+    let data = with_normal(pixels, draws, FIELD, |q, z, p| {
+        let [h, lightness, s] = hls_of_levels(q.map(f64::from));
+        let count = counts.draw(draws, COUNTS, p);
+        let lighter = lightness + count / 255.0 * (1.0 - lightness);
+        levels_of_hls([wrap(h + shift * intensity * z), lighter, s]).map(rounded)
+    });
+    with_levels(picture, data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_from_hls_is_the_identity() {
+        for i in 0..512_u32 {
+            let levels = [i & 7, (i >> 3) & 7, i >> 6].map(|v| f64::from(v * 36));
+            for (found, expected) in levels_of_hls(hls_of_levels(levels)).iter().zip(levels) {
+                assert!((found - expected).abs() < 1e-9, "{levels:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The operations of Real-ESRGAN (`papers/degradations.md`, section 3). Called through the table
+//! only.
+
+mod jpeg;
+mod kernel;
+mod noise;
+
+pub(super) use jpeg::jpeg;
+pub(super) use kernel::{KINDS, blur};
+pub use kernel::{Kind, Shaped};
+pub(super) use noise::{noise, poisson};
+
+use super::filter::{Border, gaussian_f32, separable};
+use super::resize::{Mode, resize as resized};
+use super::table::Values;
+use super::{DegradeError, RgbF32};
+
+/// Sigma and radius of the mask's blur: 51 taps.
+const SIGMA: f64 = 8.0;
+const RADIUS: usize = 25;
+
+/// Differences above this many levels are sharpened, by this share.
+const THRESHOLD: f32 = 10.0;
+const AMOUNT: f32 = 0.5;
+
+/// Sharpening before everything else, where edges are.
+pub(super) fn usm(picture: &RgbF32) -> RgbF32 {
+    let kernel = gaussian_f32(SIGMA, RADIUS);
+    let smooth = |data: &[f32]| separable(data, picture.shape(), &kernel, &kernel, Border::Mirror);
+    let x = picture.data();
+    let rest: Vec<f32> = x.iter().zip(smooth(x)).map(|(x, blur)| x - blur).collect();
+    let mask: Vec<f32> =
+        rest.iter().map(|r| if r.abs() * 255.0 > THRESHOLD { 1.0 } else { 0.0 }).collect();
+    let soft = smooth(&mask);
+    let mixed = x.iter().zip(rest.iter().zip(&soft)).map(|(x, (r, soft))| {
+        let sharp = (x + AMOUNT * r).clamp(0.0, 1.0);
+        (soft * sharp + (1.0 - soft) * x).clamp(0.0, 1.0)
+    });
+    picture.with_data(mixed.collect())
+}
+
+/// To integer levels and back.
+pub(super) fn round(picture: &RgbF32) -> RgbF32 {
+    RgbF32::from_levels(&picture.to_levels())
+}
+
+/// To height and width, or by a scale: `floor(n scale)`, sampled at `1 / scale` (torch's rule).
+///
+/// # Errors
+/// [`DegradeError::TooSmall`] where nothing would be left, [`DegradeError::TooLarge`].
+pub(super) fn resize(picture: &RgbF32, values: &Values) -> Result<RgbF32, DegradeError> {
+    let mode = match values.at(3) as u8 {
+        0 => Mode::Area,
+        1 => Mode::Bilinear,
+        _ => Mode::Bicubic,
+    };
+    let shape = picture.shape();
+    let (width, height, ratio) = match values.get(2) {
+        Some(scale) => {
+            let side = |n: usize| (n as f64 * scale) as usize;
+            (side(shape.width), side(shape.height), Some(1.0 / scale))
+        }
+        None => (values.at(1) as usize, values.at(0) as usize, None),
+    };
+    picture.check_result("re:resize", width, height)?;
+    // An area is that of the sizes, whatever the scale.
+    let ratio = if mode == Mode::Area { None } else { ratio };
+    let data = resized(picture.data(), shape, (width, height), ratio, mode, |w| w as f32);
+    Ok(RgbF32 { width: width as u32, height: height as u32, data })
+}
