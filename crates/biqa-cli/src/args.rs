@@ -2,11 +2,9 @@
 //!
 //! The first paragraph of a comment is the text of `-h`, all of it that of `--help`.
 
-mod report;
-
-pub use report::ReportArgs;
-
+mod degrade;
 mod lab;
+mod report;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,10 +12,12 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+pub use degrade::DegradeArgs;
 pub use lab::{
     DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DataSplitArgs,
     DatasetArgs, EvaluateArgs, LoadArgs, MeasureArgs, ProtocolArgs,
 };
+pub use report::ReportArgs;
 
 use crate::choose::Sort;
 use crate::loader::LoaderArgs;
@@ -87,6 +87,7 @@ pub enum Command {
     Evaluate(Box<EvaluateArgs>),
     Protocol(Box<ProtocolArgs>),
     Data(DataArgs),
+    Degrade(Box<DegradeArgs>),
     Report(ReportArgs),
     /// Measure the speed of this machine
     Bench(BenchArgs),

@@ -7,6 +7,7 @@ mod args;
 mod choose;
 mod cmd_bench;
 mod cmd_data;
+mod cmd_degrade;
 mod cmd_docs;
 mod cmd_evaluate;
 mod cmd_models;
@@ -74,6 +75,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Evaluate(args) => cmd_evaluate::run(&args),
         Command::Protocol(args) => cmd_protocol::run(&args),
         Command::Data(args) => cmd_data::run(&args),
+        Command::Degrade(args) => cmd_degrade::run(&args),
         Command::Report(args) => cmd_report::run(&args),
         Command::Bench(args) => cmd_bench::run(&args),
         Command::Completions(args) => cmd_docs::completions(&args),

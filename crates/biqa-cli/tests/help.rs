@@ -72,6 +72,11 @@ fn the_long_help_of_data_and_its_commands() {
 }
 
 #[test]
+fn the_long_help_of_degrade() {
+    assert_snapshot!(help(&["degrade", "--help"]));
+}
+
+#[test]
 fn the_long_help_of_completions() {
     assert_snapshot!(help(&["completions", "--help"]));
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything that learns or measures. The scorer's crate, `biqa`, knows nothing of this one.
 
+pub mod copies;
 pub mod datasets;
 pub mod degrade;
 pub mod evaluate;

@@ -1,0 +1,97 @@
+//! The flags of `biqa degrade`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use biqa_lab::degrade::Plan;
+use clap::{ArgGroup, Args, ValueHint};
+
+use super::RunArgs;
+
+// By hand, because clap writes the choice between flags on one line, however long it gets.
+const USAGE: &str = "\
+biqa degrade [OPTIONS] --ops <ADDRESS> -o <OUT> <PATH>...
+       biqa degrade [OPTIONS] --random <PLAN> -o <OUT> <PATH>...
+       biqa degrade [OPTIONS] --kadid -o <OUT> <PATH>...
+       biqa degrade [OPTIONS] --sheet -o <OUT.png> <PATH>
+       biqa degrade --list";
+const EXAMPLES: &str = "\
+Examples:
+  biqa degrade photo.jpg -o worse.png --ops kadid:jpeg@3
+  biqa degrade photos -o degraded --random qpt --count 2 --seed 7
+  biqa degrade photos -o kadis --kadid --stretch
+  biqa degrade photo.jpg -o sheet.png --sheet";
+
+/// Degrade pictures: by an address, at random, or as KADID-10k does
+///
+/// Of one picture, OUT is the PNG to be written; of several, or with --kadid or --count, a folder,
+/// with a table manifest.csv: path, source and the address that makes the copy again.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[command(group = ArgGroup::new("how").required(true).args(["ops", "random", "kadid", "sheet", "list"]))]
+#[command(override_usage = USAGE, after_help = EXAMPLES)]
+pub struct DegradeArgs {
+    /// Files, folders, globs or @LIST, as for score
+    #[arg(value_name = "PATH", required_unless_present = "list", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<OsString>,
+
+    /// PNG to write, or folder of the copies and their manifest.csv
+    #[arg(short, long, value_name = "OUT", required_unless_present = "list")]
+    #[arg(value_hint = ValueHint::AnyPath, help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Operations, such as kadid:darken@2/kadid:jpeg+q=20, or a whole address d1/KEY/...
+    ///
+    /// Without a key, --seed and the picture's name decide what is drawn.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Degradation")]
+    pub ops: Option<String>,
+
+    /// Compositions of a plan: qpt, shuffle, groups, real-esrgan, bsrgan or bsrgan-plus
+    #[arg(long, value_name = "PLAN", value_parser = parse_plan, help_heading = "Degradation")]
+    pub random: Option<Plan>,
+
+    /// Compositions of each picture
+    #[arg(long, value_name = "N", requires = "random", default_value = "1")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(help_heading = "Degradation")]
+    pub count: u32,
+
+    /// Every distortion of KADID-10k at five levels, under its file names NAME_TT_LL.png
+    ///
+    /// Number 9, JPEG 2000, is left out: no encoder is built in.
+    #[arg(long, help_heading = "Degradation")]
+    pub kadid: bool,
+
+    /// Stretch the range of values before and after, as KADIS-700k does
+    #[arg(long, requires = "kadid", help_heading = "Degradation")]
+    pub stretch: bool,
+
+    /// One picture with every distortion of KADID-10k at five levels, small, on a sheet
+    #[arg(long, help_heading = "Degradation")]
+    pub sheet: bool,
+
+    /// List the operations and the sizes of the plans
+    #[arg(long, help_heading = "Degradation", exclusive = true)]
+    pub list: bool,
+
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Degradation")]
+    pub seed: u64,
+
+    /// Go on where a stopped run into the same folder ended
+    ///
+    /// Pictures whose copies stand in manifest.csv and are there are passed over.
+    #[arg(long, help_heading = "Output")]
+    pub resume: bool,
+
+    /// Write over what is there
+    #[arg(long, conflicts_with = "resume", help_heading = "Output")]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+fn parse_plan(text: &str) -> Result<Plan, String> {
+    Plan::named(text).ok_or_else(|| format!("expected one of {}", Plan::NAMES.join(", ")))
+}

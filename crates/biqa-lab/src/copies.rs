@@ -1,0 +1,260 @@
+//! Degraded copies of picture files: which ones a source gets, what they are called, and the files
+//! themselves. Called by `biqa degrade`.
+
+use biqa::image::{LoadOptions, Rgb8, load};
+use biqa::random::Key;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::degrade::{Address, DegradeError, Plan, distortions};
+
+/// Which copies a picture gets.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Copies {
+    /// One: a whole address, or its operations with the key of the picture's name.
+    Given(String),
+    /// So many compositions of a plan, the number of each being the stream of its key.
+    Drawn(Plan, u32),
+    /// Every distortion of KADID that is computed, at five levels, under KADID's file names.
+    Kadid {
+        /// The range stretched before and after, as the release does.
+        stretch: bool,
+    },
+}
+
+/// Why a copy was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// The source can't be read.
+    #[error("{0}")]
+    Load(String),
+    /// The composition can't be read, drawn or applied.
+    #[error(transparent)]
+    Degrade(#[from] DegradeError),
+    /// The copy can't be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The copy.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// A copy that was made: a row of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The copy, relative to the folder of the set, forward slashes.
+    pub path: String,
+    /// The source's name.
+    pub source: String,
+    /// The canonical address.
+    pub address: String,
+}
+
+impl Copies {
+    /// The copies of a picture: what is added to the name's stem, and the address.
+    ///
+    /// `name` is the picture's name in the set; with `seed` it decides every draw.
+    ///
+    /// # Errors
+    /// Those of parsing and of [`Plan::compose`].
+    pub fn of(
+        &self,
+        seed: u64,
+        name: &str,
+        picture: &Rgb8,
+    ) -> Result<Vec<(String, Address)>, DegradeError> {
+        let key = |stream: u64| Key::of_picture(seed, name, stream);
+        match self {
+            Copies::Given(text) => Ok(vec![(String::new(), given(text, key(0))?)]),
+            Copies::Drawn(plan, count) => (0..*count)
+                .map(|i| {
+                    let suffix = if *count == 1 { String::new() } else { format!("_{i}") };
+                    let address =
+                        plan.compose(key(u64::from(i)), picture.width(), picture.height())?;
+                    Ok((suffix, address))
+                })
+                .collect(),
+            Copies::Kadid { stretch } => {
+                let numbered = distortions().filter(|op| op.family == "kadid" && op.number > 0);
+                numbered
+                    .flat_map(|op| (1..=5_u8).map(move |level| (op, level)))
+                    .map(|(op, level)| {
+                        let item = format!("kadid:{}@{level}", op.name);
+                        let items = match stretch {
+                            true => format!("kadid:stretch/{item}/kadid:stretch"),
+                            false => item,
+                        };
+                        let stream = u64::from(op.number) * 10 + u64::from(level);
+                        let suffix = format!("_{:02}_{level:02}", op.number);
+                        Ok((suffix, given(&items, key(stream))?))
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    /// Whether an address that was given can be read.
+    pub fn check(&self) -> Result<(), DegradeError> {
+        match self {
+            Copies::Given(text) => given(text, Key(0)).map(|_| ()),
+            Copies::Drawn(..) | Copies::Kadid { .. } => Ok(()),
+        }
+    }
+
+    /// Reads a picture, makes its copies and writes them as PNG below `out`.
+    ///
+    /// A copy appears under its name when it is whole. Copies that an earlier run has left are
+    /// written again: they have the same bytes.
+    pub fn make(
+        &self,
+        seed: u64,
+        source: &Path,
+        name: &str,
+        out: &Path,
+    ) -> Result<Vec<Row>, BatchError> {
+        let picture =
+            load(source, &LoadOptions::default()).map_err(|e| BatchError::Load(e.to_string()))?.rgb;
+        let stem = match name.rsplit_once('.') {
+            Some((stem, suffix)) if !stem.is_empty() && !suffix.contains('/') => stem,
+            _ => name,
+        };
+        self.of(seed, name, &picture)?
+            .into_iter()
+            .map(|(suffix, address)| {
+                let copy = address.apply_levels(&picture)?;
+                let path = format!("{stem}{suffix}.png");
+                write_png(&out.join(&path), &copy)?;
+                Ok(Row { path, source: name.to_owned(), address: address.to_string() })
+            })
+            .collect()
+    }
+}
+
+/// A whole address as it is, or operations under a key.
+fn given(text: &str, key: Key) -> Result<Address, DegradeError> {
+    if text.starts_with("d1") {
+        return text.parse();
+    }
+    let head = format!("d1/{:016x}/", key.0);
+    format!("{head}{text}").parse().map_err(|error| match error {
+        // Where the user's own text is wrong.
+        DegradeError::Address { position, found, expected } => {
+            DegradeError::Address { position: position.saturating_sub(head.len()), found, expected }
+        }
+        DegradeError::Unavailable { op, position, reason } => {
+            DegradeError::Unavailable { op, position: position.saturating_sub(head.len()), reason }
+        }
+        other => other,
+    })
+}
+
+/// Writes a picture as PNG; the file appears when it is whole.
+pub fn write_png(path: &Path, picture: &Rgb8) -> Result<(), BatchError> {
+    let failed = |source| BatchError::Write { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let write = || -> io::Result<()> {
+        let file = io::BufWriter::new(fs::File::create(&partial)?);
+        let mut encoder = png::Encoder::new(file, picture.width(), picture.height());
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(picture.data())?;
+        writer.finish()?;
+        fs::rename(&partial, path)
+    };
+    write().map_err(failed)
+}
+
+/// A contact sheet: a row an operation of `kadid:`, the picture and its five levels beside each
+/// other, each `side` pixels high.
+///
+/// # Errors
+/// Those of the operations.
+pub fn sheet(
+    picture: &Rgb8,
+    seed: u64,
+    name: &str,
+    side: u32,
+) -> Result<(Vec<&'static str>, Rgb8), BatchError> {
+    let small = shrunk(picture, side)?;
+    let rows: Vec<_> = distortions().filter(|op| op.family == "kadid" && op.number > 0).collect();
+    let (width, height) = (small.width() as usize, small.height() as usize);
+    let mut data = Vec::with_capacity(rows.len() * height * width * 6 * 3);
+    for op in &rows {
+        let mut cells = vec![small.clone()];
+        for level in 1..=5 {
+            let key = Key::of_picture(seed, name, u64::from(op.number) * 10 + level);
+            let address = given(&format!("kadid:{}@{level}", op.name), key)?;
+            cells.push(shrunk(&address.apply_levels(picture)?, side)?);
+        }
+        for y in 0..height {
+            for cell in &cells {
+                data.extend_from_slice(&cell.data()[y * width * 3..(y + 1) * width * 3]);
+            }
+        }
+    }
+    let (width, height) = (6 * small.width(), rows.len() as u32 * small.height());
+    let sheet = Rgb8::new(width, height, data).expect("six cells of one size a row");
+    Ok((rows.iter().map(|op| op.name).collect(), sheet))
+}
+
+fn shrunk(picture: &Rgb8, side: u32) -> Result<Rgb8, BatchError> {
+    let width = (u64::from(picture.width()) * u64::from(side) / u64::from(picture.height())) as u32;
+    biqa::resize::resize(picture, width.max(1), side, biqa::resize::Filter::Bicubic)
+        .map_err(|e| BatchError::Load(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture() -> Rgb8 {
+        let data = (0..64 * 50 * 3).map(|i| (i * 7 % 251) as u8).collect();
+        Rgb8::new(64, 50, data).expect("sizes fit")
+    }
+
+    #[test]
+    fn a_set_has_kadids_names_and_its_copies_are_their_addresses() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = folder.path().join("I01.png");
+        write_png(&source, &picture()).expect("writable");
+        let copies = Copies::Kadid { stretch: true };
+        let rows = copies.make(1, &source, "I01.png", &folder.path().join("set")).expect("made");
+        assert_eq!(rows.len(), 24 * 5);
+        assert_eq!(rows[0].path, "I01_01_01.png");
+        assert!(rows.iter().all(|row| !row.path.contains("_09_")), "no JPEG 2000");
+        for row in [&rows[7], &rows[60]] {
+            let address: Address = row.address.parse().expect("an address");
+            let path = folder.path().join("set").join(&row.path);
+            let found = load(&path, &LoadOptions::default()).expect("readable").rgb;
+            assert_eq!(found, address.apply_levels(&picture()).expect("applies"));
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_operations_is_named_by_its_place_in_them() {
+        let copies = Copies::Given("kadid:jpeg@9".to_owned());
+        let error = copies.of(0, "a.png", &picture()).expect_err("no level 9");
+        assert!(matches!(error, DegradeError::Address { position: 11, .. }), "{error}");
+    }
+
+    #[test]
+    fn drawn_copies_are_numbered_and_follow_seed_and_name() {
+        let copies = Copies::Drawn(Plan::named("qpt").expect("a plan"), 2);
+        let of = |seed, name| copies.of(seed, name, &picture()).expect("drawn");
+        assert_eq!(of(1, "a.png")[1].0, "_1");
+        assert_eq!(of(1, "a.png"), of(1, "a.png"));
+        assert_ne!(of(1, "a.png")[0].1, of(2, "a.png")[0].1);
+        assert_ne!(of(1, "a.png")[0].1, of(1, "b.png")[0].1);
+        assert_ne!(of(1, "a.png")[0].1, of(1, "a.png")[1].1);
+    }
+}
