@@ -6,9 +6,10 @@
 //! Shapes: `b` images, `k` queries, `p` memory tokens, `d` channels, `h` heads.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
+use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
 
 /// Sizes of a decoder.

@@ -35,12 +35,18 @@ impl Linear {
 
     /// `[.., in] -> [.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let weight = self.weight.val().transpose().unsqueeze();
-        let y = x.matmul(weight);
-        match &self.bias {
+        // As one matrix: a product for every picture would make a weight's gradient for each of
+        // them, only to be added up.
+        let mut shape = x.dims();
+        let (d_in, rows) = (shape[D - 1], shape[..D - 1].iter().product());
+        let x: Tensor<2> = x.reshape([rows, d_in]);
+        let y = x.matmul(self.weight.val().transpose());
+        let y = match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
             None => y,
-        }
+        };
+        shape[D - 1] = y.dims()[1];
+        y.reshape(shape)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod conv;
 pub mod crossvit;
 pub mod decoder;
 pub mod deit;
+pub mod gelu;
 mod kernels;
 pub mod layers;
 pub mod llama;

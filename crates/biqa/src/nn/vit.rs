@@ -4,10 +4,11 @@
 //! Shapes: `b` images, `p` patches, `n = p + 1` tokens (class token first), `d` channels, `h` heads.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::gelu::gelu;
 use super::layers::{Conv, LayerNorm, Linear, param};
 
 /// Sizes of a ViT; the defaults are timm's `vit_small_patch16_224`.
