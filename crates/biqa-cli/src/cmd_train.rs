@@ -28,7 +28,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     };
     let run = &args.run;
     let steps = run.wants_progress();
-    let mut talk = Talk { quiet: run.quiet, steps, last: None, start: None };
+    let mut talk = Talk { quiet: run.quiet, steps, last: None, start: None, seen: 0 };
     let made = train(&job, &mut talk)?;
     let Outcome { history, kept, .. } = &made.outcome;
     let figures = history.get(*kept).map_or(String::new(), Validation::words);
@@ -73,22 +73,31 @@ struct Talk {
     steps: bool,
     last: Option<Instant>,
     start: Option<(Instant, u64)>,
+    /// Pictures since then.
+    seen: usize,
 }
 
 impl Progress for Talk {
     fn step(&mut self, step: &StepReport) {
         let now = Instant::now();
+        if self.start.is_some() {
+            self.seen += step.seen;
+        }
         let (start, first) = *self.start.get_or_insert((now, step.step));
         let due = self.last.is_none_or(|last| now.duration_since(last).as_secs() >= 5);
         if !self.steps || (!due && step.step < step.steps) {
             return;
         }
         self.last = Some(now);
-        let per_second = (step.step - first) as f64 / now.duration_since(start).as_secs_f64();
-        let left = (step.steps - step.step) as f64 / per_second;
-        let left = if left.is_finite() { format!(", {left:.0} s left") } else { String::new() };
+        let seconds = now.duration_since(start).as_secs_f64();
+        let left = (step.steps - step.step) as f64 / (step.step - first) as f64 * seconds;
+        let pace = if left.is_finite() {
+            format!(", {:.1} images/s, {left:.0} s left", self.seen as f64 / seconds)
+        } else {
+            String::new()
+        };
         self.note(&format!(
-            "step {} of {}: loss {:.4}, learning rate {:.1e}{left}",
+            "step {} of {}: loss {:.4}, learning rate {:.1e}{pace}",
             step.step, step.steps, step.loss, step.lr
         ));
     }

@@ -18,7 +18,8 @@ fn state(step: u64) -> State {
 
 fn checkpoint(step: u64, weights: Arrays) -> Checkpoint {
     let none = Arrays::new;
-    Checkpoint { state: state(step), weights, ema: none(), optimizer: none(), best: none() }
+    let [ema, optimizer, best, method] = [none(), none(), none(), none()];
+    Checkpoint { state: state(step), weights, ema, optimizer, best, method }
 }
 
 /// An average on constant predictions is no number; the checkpoint must be readable all the same.

@@ -10,7 +10,7 @@ use biqa::scorer::Scorer;
 use crate::datasets::Manifest;
 use crate::degrade::{Distortion, Strength, apply_u8, distortion};
 use crate::stats::quantile;
-use crate::train::items::LADDER_OPS;
+use crate::train::lite::items::LADDER_OPS;
 
 /// Keys the noise of the degraded copies.
 const SEED: u64 = 0;

@@ -23,6 +23,18 @@ pub fn ordered<I: Send, O: Send>(
     threads: usize,
     inputs: impl Iterator<Item = I> + Send,
     work: impl Fn(usize, I) -> O + Sync,
+    sink: impl FnMut(usize, O) -> bool,
+) {
+    let threads = if threads == 0 { cores() } else { threads };
+    ordered_ahead(threads, threads * WINDOW_PER_THREAD, inputs, work, sink);
+}
+
+/// [`ordered`] with a bound of its own on the results that wait: `ahead`, and one a thread.
+pub fn ordered_ahead<I: Send, O: Send>(
+    threads: usize,
+    ahead: usize,
+    inputs: impl Iterator<Item = I> + Send,
+    work: impl Fn(usize, I) -> O + Sync,
     mut sink: impl FnMut(usize, O) -> bool,
 ) {
     let threads = if threads == 0 { cores() } else { threads };
@@ -30,7 +42,7 @@ pub fn ordered<I: Send, O: Send>(
         inputs: Mutex::new(inputs.enumerate().fuse()),
         state: Mutex::new(State { ready: BTreeMap::new(), next: 0, running: threads, stop: false }),
         changed: Condvar::new(),
-        window: threads * WINDOW_PER_THREAD,
+        window: ahead.max(1),
     };
     std::thread::scope(|scope| {
         for _ in 0..threads {

@@ -49,16 +49,26 @@ pub enum Policy {
     /// Evenly spaced square crops that reach every edge (of every window of a picture longer than
     /// 3:1), after the short side was brought to
     /// `short_side` where that is given. A picture with a side below the crop is enlarged to fit.
-    Grid {
-        /// Short side before the crops, in pixels.
-        short_side: Option<u32>,
-        /// Side of a crop, in pixels.
-        crop: u32,
-        /// Crops along the width.
-        columns: u32,
-        /// Crops along the height.
-        rows: u32,
-    },
+    Grid(Grid),
+}
+
+/// Crops of one size, and what is done to a picture before they are cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grid {
+    /// Short side before the crops, in pixels.
+    #[serde(default)]
+    pub short_side: Option<u32>,
+    /// Width and height to which every picture is squeezed instead, whatever its own ratio; no
+    /// picture is then too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub squeeze: Option<[u32; 2]>,
+    /// Side of a crop, in pixels.
+    pub crop: u32,
+    /// Crops along the width.
+    pub columns: u32,
+    /// Crops along the height.
+    pub rows: u32,
 }
 
 /// Close looks: crops of a large picture at its own resolution, where fine noise and the blur of
@@ -117,7 +127,7 @@ impl View {
     pub fn sizes(&self) -> usize {
         match &self.policy {
             Policy::Whole { sizes, .. } => sizes.len(),
-            Policy::Grid { .. } => 1,
+            Policy::Grid(_) => 1,
         }
     }
 
@@ -125,7 +135,7 @@ impl View {
     pub fn side(&self) -> Option<u32> {
         match &self.policy {
             Policy::Whole { .. } => None,
-            Policy::Grid { crop, .. } => Some(*crop),
+            Policy::Grid(grid) => Some(grid.crop),
         }
     }
 
@@ -159,11 +169,16 @@ impl View {
                     );
                 }
             }
-            Policy::Grid { crop, columns, rows, short_side } => {
+            Policy::Grid(Grid { crop, columns, rows, short_side, squeeze }) => {
                 if !side(*crop) || !short_side.is_none_or(side) {
                     let short = short_side.map_or("none".to_owned(), |side| side.to_string());
                     let found = format!("{crop} and {short}");
                     return bad("crop and short_side", "1 to 4096 pixels", found);
+                }
+                let fits = |[w, h]: [u32; 2]| side(w) && side(h) && w.min(h) >= *crop;
+                if let Some(size) = squeeze.filter(|size| !fits(*size) || short_side.is_some()) {
+                    let expected = "a width and a height of crop to 4096 pixels, and no short_side";
+                    return bad("squeeze", expected, format!("{size:?}"));
                 }
                 if !are_few(columns.saturating_mul(*rows), *crop) {
                     let expected = "1 or more each, together at most 1024 crops and 67 megapixels";
@@ -188,7 +203,9 @@ impl View {
                 let sizes: Vec<String> = sizes.iter().map(u32::to_string).collect();
                 format!("whole {}", sizes.join("+"))
             }
-            Policy::Grid { crop, columns, rows, .. } => format!("grid {columns}x{rows} of {crop}"),
+            Policy::Grid(Grid { crop, columns, rows, .. }) => {
+                format!("grid {columns}x{rows} of {crop}")
+            }
         }
     }
 
@@ -221,11 +238,14 @@ impl View {
                 let look = |window: &Cow<'_, Rgb8>| self.look(window, sizes, *smallest);
                 windows.iter().map(look).collect::<Result<_, _>>()?
             }
-            Policy::Grid { short_side, crop, columns, rows } => {
+            Policy::Grid(grid) => {
+                let windows = match grid.squeeze {
+                    Some(_) => vec![Cow::Borrowed(picture)],
+                    None => windows(picture, &mut notes)?,
+                };
                 let mut crops = Vec::new();
-                for window in windows(picture, &mut notes)? {
-                    let grid = [*columns, *rows];
-                    crops.extend(self.grid(&window, *short_side, *crop, grid, &mut notes)?);
+                for window in windows {
+                    crops.extend(grid.cut(&window, self.filter, &mut notes)?);
                 }
                 crops.into_iter().map(|crop| vec![crop]).collect()
             }
@@ -244,32 +264,6 @@ impl View {
         Ok(sizes.iter().map(at_size).collect::<Result<_, _>>()?)
     }
 
-    fn grid(
-        &self,
-        picture: &Rgb8,
-        short: Option<u32>,
-        side: u32,
-        [columns, rows]: [u32; 2],
-        notes: &mut Vec<String>,
-    ) -> Result<Vec<Rgb8>, ViewError> {
-        let (width, height) = (picture.width(), picture.height());
-        let wanted = short.unwrap_or(width.min(height)).max(side);
-        let note = format!("small: enlarged {} to {side} pixels", width.min(height));
-        if width.min(height) < side && !notes.contains(&note) {
-            notes.push(note);
-        }
-        let (w, h) = short_side(width, height, wanted);
-        let picture = resize(picture, w, h, self.filter)?;
-        let mut crops = Vec::with_capacity((columns * rows) as usize);
-        for row in 0..rows {
-            for column in 0..columns {
-                let (left, top) = (spaced(w - side, column, columns), spaced(h - side, row, rows));
-                crops.push(crop(&picture, left, top, side, side)?);
-            }
-        }
-        Ok(crops)
-    }
-
     /// The network's numbers of a crop: `(v / 255 - mean) / std`, channel by channel, row-major.
     pub fn to_tensor(&self, picture: &Rgb8) -> Vec<f32> {
         let tables: [[f32; 256]; 3] = std::array::from_fn(|c| {
@@ -281,6 +275,47 @@ impl View {
             out.extend(pixels.iter().map(|pixel| table[usize::from(pixel[c])]));
         }
         out
+    }
+}
+
+impl Grid {
+    /// The picture as crops are cut from it: squeezed, or brought to the short side, and never
+    /// smaller than a crop.
+    ///
+    /// # Errors
+    /// [`ResizeError::TooManyPixels`] for a picture so long that it exceeds the limit.
+    pub fn prepare(&self, picture: &Rgb8, filter: Filter) -> Result<Rgb8, ResizeError> {
+        let (width, height) = (picture.width(), picture.height());
+        if let Some([w, h]) = self.squeeze {
+            return resize(picture, w, h, filter);
+        }
+        let wanted = self.short_side.unwrap_or(width.min(height)).max(self.crop);
+        let (w, h) = short_side(width, height, wanted);
+        resize(picture, w, h, filter)
+    }
+
+    fn cut(
+        &self,
+        picture: &Rgb8,
+        filter: Filter,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Rgb8>, ViewError> {
+        let Self { crop: side, columns, rows, .. } = *self;
+        let short = picture.width().min(picture.height());
+        let note = format!("small: enlarged {short} to {side} pixels");
+        if short < side && !notes.contains(&note) {
+            notes.push(note);
+        }
+        let picture = self.prepare(picture, filter)?;
+        let (w, h) = (picture.width(), picture.height());
+        let mut crops = Vec::with_capacity((columns * rows) as usize);
+        for row in 0..rows {
+            for column in 0..columns {
+                let (left, top) = (spaced(w - side, column, columns), spaced(h - side, row, rows));
+                crops.push(crop(&picture, left, top, side, side)?);
+            }
+        }
+        Ok(crops)
     }
 }
 
@@ -344,131 +379,4 @@ impl CropAddress<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn picture(width: u32, height: u32) -> Rgb8 {
-        let data = (0..width as usize * height as usize * 3).map(|i| (i % 251) as u8).collect();
-        Rgb8::new(width, height, data).expect("the size fits")
-    }
-
-    fn view(policy: Policy) -> View {
-        View { policy, filter: Filter::Bicubic, mean: [0.5; 3], std: [0.25; 3] }
-    }
-
-    fn whole() -> View {
-        view(Policy::Whole { sizes: vec![64, 32], smallest: 16, details: None })
-    }
-
-    fn shapes(cut: &Cut) -> Vec<Vec<(u32, u32)>> {
-        cut.looks.iter().map(|c| c.iter().map(|p| (p.width(), p.height())).collect()).collect()
-    }
-
-    #[test]
-    fn a_large_picture_is_reduced_and_a_small_one_left_alone() {
-        let cut = whole().apply(&picture(200, 100)).expect("a view");
-        assert_eq!(shapes(&cut), [[(128, 64), (64, 32)]]);
-        let cut = whole().apply(&picture(40, 40)).expect("a view");
-        assert_eq!(shapes(&cut), [[(40, 40), (32, 32)]]);
-        assert_eq!(cut.looks[0][0], picture(40, 40));
-        assert!(cut.notes.is_empty());
-    }
-
-    #[test]
-    fn a_tiny_picture_is_enlarged_and_says_so() {
-        let cut = whole().apply(&picture(1, 1)).expect("a view");
-        assert_eq!(shapes(&cut), [[(16, 16), (16, 16)]]);
-        assert_eq!(cut.notes, ["small: enlarged 1 to 16 pixels"]);
-    }
-
-    #[test]
-    fn a_very_long_picture_is_seen_through_windows_that_reach_both_ends() {
-        let long = picture(1, 60_000);
-        let cut = whole().apply(&long).expect("a view");
-        assert_eq!(shapes(&cut), [[(16, 48); 2]; 8]);
-        assert_eq!(spaced(59_997, 0, 8), 0);
-        assert_eq!(spaced(59_997, 7, 8), 59_997);
-    }
-
-    #[test]
-    fn a_large_picture_gets_close_looks_beside_the_whole() {
-        let details = Some(Details { from: 100, crop: 64, columns: 2, rows: 1 });
-        let view = view(Policy::Whole { sizes: vec![64, 32], smallest: 16, details });
-        let large = picture(200, 100);
-        let cut = view.apply(&large).expect("a view");
-        assert_eq!(
-            shapes(&cut),
-            [[(128, 64), (64, 32)], [(64, 64), (32, 32)], [(64, 64), (32, 32)]]
-        );
-        assert_eq!(cut.looks[1][0].pixel(0, 0), large.pixel(50 - 32, 50 - 32));
-        assert_eq!(cut.looks[2][0].pixel(0, 0), large.pixel(150 - 32, 50 - 32));
-        assert_eq!(cut.notes, ["large: 2 close looks beside the whole"]);
-        assert_eq!(view.apply(&picture(200, 99)).expect("a view").looks.len(), 1);
-    }
-
-    #[test]
-    fn a_grid_reaches_every_edge() {
-        let policy = Policy::Grid { short_side: None, crop: 10, columns: 3, rows: 2 };
-        let source = picture(25, 17);
-        let cut = view(policy).apply(&source).expect("a view");
-        let crops = cut.looks.concat();
-        assert_eq!(crops.len(), 6);
-        assert_eq!(crops[0].pixel(0, 0), source.pixel(0, 0));
-        assert_eq!(crops[2].pixel(9, 0), source.pixel(24, 0));
-        assert_eq!(crops[3].pixel(0, 9), source.pixel(0, 16));
-        assert_eq!(crops[5].pixel(9, 9), source.pixel(24, 16));
-    }
-
-    #[test]
-    fn a_grid_of_a_very_long_picture_stays_small() {
-        let policy = Policy::Grid { short_side: None, crop: 10, columns: 2, rows: 1 };
-        let cut = view(policy).apply(&picture(60_000, 1)).expect("a view");
-        assert_eq!(cut.looks.len(), 16);
-        assert_eq!(cut.notes.len(), 2);
-    }
-
-    #[test]
-    fn every_size_up_to_40_has_a_view() {
-        for policy in [
-            Policy::Whole {
-                sizes: vec![24, 12],
-                smallest: 8,
-                details: Some(Details { from: 30, crop: 24, columns: 2, rows: 1 }),
-            },
-            Policy::Grid { short_side: Some(12), crop: 9, columns: 2, rows: 3 },
-        ] {
-            let view = view(policy);
-            for width in 1..40 {
-                for height in 1..40 {
-                    let cut = view.apply(&picture(width, height)).expect("a view");
-                    assert!(cut.looks.iter().all(|look| !look.is_empty()), "{width}x{height}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn crop_addresses_give_the_worked_example() {
-        // papers/protocol.md, 2.4.
-        let path = "1024x768/10004473376.jpg";
-        let honest = CropAddress { seed: 0, path, number: 0, epoch: None };
-        assert_eq!(honest.offset([768, 1024], [224, 224]), Some((419, 515)));
-        let published = CropAddress { epoch: Some(7), ..honest };
-        assert_eq!(published.offset([768, 1024], [224, 224]), Some((213, 754)));
-        assert_eq!(published.offset([100, 1024], [224, 224]), None);
-    }
-
-    #[test]
-    fn tensors_are_normalised_by_channel() {
-        let picture = Rgb8::new(2, 1, vec![0, 51, 102, 153, 204, 255]).expect("two pixels");
-        let expected = [-2.0, 0.4, -1.2, 1.2, -0.4, 2.0];
-        let tensor = whole().to_tensor(&picture);
-        assert!(tensor.iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6));
-    }
-
-    #[test]
-    fn a_view_without_sizes_is_refused() {
-        let none = view(Policy::Whole { sizes: vec![], smallest: 16, details: None });
-        assert!(none.apply(&picture(4, 4)).is_err());
-    }
-}
+mod tests;

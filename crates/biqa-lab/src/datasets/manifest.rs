@@ -93,6 +93,27 @@ pub struct Manifest {
     pub subset: bool,
 }
 
+/// Which way scores point, and between which numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LabelScale {
+    /// Which way they point.
+    pub direction: Direction,
+    /// Lowest and highest, nominally.
+    pub range: [f64; 2],
+}
+
+impl LabelScale {
+    /// 0 worst, 1 best on the range. Not clipped.
+    pub fn target(&self, score: f64) -> f64 {
+        let [lo, hi] = self.range;
+        let t = (score - lo) / (hi - lo);
+        match self.direction {
+            Direction::Mos => t,
+            Direction::Dmos => 1.0 - t,
+        }
+    }
+}
+
 /// A manifest without its rows: what a report says about the data of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Head {
@@ -178,12 +199,12 @@ impl Manifest {
 
     /// The normalised target: 0 worst, 1 best on the nominal range. Not clipped.
     pub fn target(&self, score: f64) -> f64 {
-        let [lo, hi] = self.range_nominal;
-        let t = (score - lo) / (hi - lo);
-        match self.direction {
-            Direction::Mos => t,
-            Direction::Dmos => 1.0 - t,
-        }
+        self.scale().target(score)
+    }
+
+    /// The scale of the scores.
+    pub fn scale(&self) -> LabelScale {
+        LabelScale { direction: self.direction, range: self.range_nominal }
     }
 
     /// How many contents there are.

@@ -45,7 +45,7 @@ mod tid2013;
 
 pub use error::{DatasetError, Place};
 pub use files::is_litter;
-pub use manifest::{Direction, Head, Manifest, Row, Split};
+pub use manifest::{Direction, Head, LabelScale, Manifest, Row, Split};
 pub use options::{Content, LabelForm, Options};
 pub use prepare::Preparation;
 pub use registry::{Recognised, Set, find, keys, recognise, sets};

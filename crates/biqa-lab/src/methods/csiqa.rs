@@ -12,9 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::init::{self, Family};
 use super::teacher::{Follow, Teacher};
 use super::{Batch, Method, Needs, Start, StepKey, Terms};
-use crate::losses::csiqa::{Features, Pairs, Shares, contrast, pairs};
+use crate::losses::csiqa::{Features, Pairs, Shares, contrast, pairs, share};
 use crate::losses::regression::smooth_l1;
 use crate::train::TrainError;
+
+/// Batches up to this are looked through for the smallest that would do.
+const MOST_LEAST: usize = 4096;
 
 /// What a recipe may choose besides the network's sizes (section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -316,6 +319,20 @@ impl Method for CsiqaMethod {
 
     fn needs(&self) -> Needs {
         Needs { crop: self.config.image_size, group: 1, whole: false }
+    }
+
+    /// A batch must be large enough for every anchor to have a positive (section 3.3 (17)).
+    fn check(&self, pictures: usize) -> Result<(), String> {
+        let ContrastOptions { enabled, pos, .. } = self.options.contrast;
+        if !enabled || share(pos, pictures) > 0 {
+            return Ok(());
+        }
+        let least = (1..=MOST_LEAST).find(|&b| share(pos, b) > 0);
+        let least = least.map_or("a larger contrast.pos".to_owned(), |b| format!("{b} or more"));
+        Err(format!(
+            "with {pictures} photos at once no photo has another to be drawn to (contrast.pos = \
+             {pos}): give {least}, or contrast.enabled = false"
+        ))
     }
 
     fn start(

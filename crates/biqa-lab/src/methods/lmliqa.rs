@@ -302,6 +302,18 @@ impl Method for LmlIqaMethod {
         Needs { crop, group: options.n_crops, whole: options.asks_whole() }
     }
 
+    fn check(&self, pictures: usize) -> Result<(), String> {
+        let LmlIqaOptions { n_crops, lambda_con, .. } = self.options;
+        if n_crops == 0 {
+            return Err("options.n_crops must be 1 or more".to_owned());
+        }
+        if lambda_con != 0.0 && pictures * n_crops < 2 {
+            let advice = "raise train.batch or options.n_crops, or set options.lambda_con = 0";
+            return Err(format!("one crop at once has nothing to be told from: {advice}"));
+        }
+        Ok(())
+    }
+
     fn start(
         &self,
         arrays: Arrays,

@@ -16,6 +16,7 @@ pub mod lmliqa;
 #[cfg(test)]
 mod made;
 pub mod qpt;
+pub mod registry;
 pub mod teacher;
 
 use biqa::random::{Draws, Key};
@@ -138,12 +139,17 @@ pub enum Start {
 /// The network is an argument, not a field: the loop owns it, steps it, averages it and writes it
 /// into checkpoints. What a method itself keeps between steps (a teacher) it gives and takes back
 /// as arrays.
-pub trait Method: Sized {
+pub trait Method: Clone {
     /// The network.
     type Net: Module;
 
     /// What a batch must hold.
     fn needs(&self) -> Needs;
+
+    /// What is wrong with batches of `pictures` pictures, if anything.
+    fn check(&self, _pictures: usize) -> Result<(), String> {
+        Ok(())
+    }
 
     /// A network on a plain device: filled from `arrays` (a whole checkpoint, or a backbone's file
     /// whose every tensor is accounted for; empty for none), the rest by the paper's rules from

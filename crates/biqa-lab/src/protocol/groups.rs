@@ -95,7 +95,7 @@ pub(super) fn collect(settings: &Settings, plan: &Plan) -> Result<Vec<Group>, Pr
             dataset: dataset(settings.tested()),
             subject: Subject {
                 kind: SubjectKind::Recipe,
-                name: settings.recipe.name.clone(),
+                name: settings.recipe.name().to_owned(),
                 digest: None,
                 recipe_digest: Some(settings.recipe.digest()),
             },
@@ -158,12 +158,7 @@ fn protocol(settings: &Settings, job: &Job) -> Protocol {
         (None, None, _) => ProtocolName::Published,
     };
     // What a paper's run would do otherwise, so that nobody takes this one for it.
-    let view = &settings.recipe.view;
-    let mut switches = vec![
-        format!("view = {}", view.label()),
-        "target = normalised".to_owned(),
-        "prepare = none".to_owned(),
-    ];
+    let mut switches = settings.recipe.switches(&source.dataset);
     for (on, switch) in
         [(settings.allow_leak, "allow_leak"), (settings.group_equal_bytes, "group_equal_bytes")]
     {
@@ -258,7 +253,7 @@ pub(super) fn write(
     }
     let file = File {
         biqa: env!("CARGO_PKG_VERSION"),
-        recipe: &settings.recipe.name,
+        recipe: settings.recipe.name(),
         dataset: &settings.tested().dataset,
         direction: settings.tested().direction,
         identity: &plan.identity,

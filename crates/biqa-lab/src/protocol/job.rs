@@ -14,9 +14,9 @@ use crate::datasets::Manifest;
 use crate::results::{Epoch, Kept, Part};
 use crate::splits::Form;
 use crate::train::checkpoint::Validation;
-use crate::train::export::{calibrate, model_file};
-use crate::train::items::Photo;
+use crate::train::export::model_file;
 use crate::train::job::card;
+use crate::train::photo::Photo;
 use crate::train::{self, Options, Outcome, Progress, SelectBy, StepReport, TrainError};
 
 /// The file that says that a job is done.
@@ -115,6 +115,9 @@ fn options(settings: &Settings, job: &Job, threads: usize, folder: &Path) -> Opt
     let Settings { source, target, .. } = settings;
     // Photos of two sets may have one name.
     let prefix = target.as_ref().map_or(String::new(), |target| format!("{}:", target.dataset));
+    let photos = |manifest: &Manifest, rows: &[usize], prefix: &str| -> Vec<Photo> {
+        rows.iter().map(|&row| Photo::of(manifest, row, prefix)).collect()
+    };
     let tested = photos(settings.tested(), &job.test, &prefix);
     let val = match job.form {
         Form::Published => tested.clone(),
@@ -126,7 +129,9 @@ fn options(settings: &Settings, job: &Job, threads: usize, folder: &Path) -> Opt
         train: photos(source, &job.train, ""),
         val,
         test: tested,
+        scale: source.scale(),
         select_by: settings.select_by,
+        fresh_crops: job.form == Form::Published,
         data_digest: source.digest() + &target.as_ref().map_or(String::new(), Manifest::digest),
         init: settings.init.clone(),
         init_name: settings.init_name.clone(),
@@ -140,18 +145,6 @@ fn options(settings: &Settings, job: &Job, threads: usize, folder: &Path) -> Opt
     }
 }
 
-fn photos(manifest: &Manifest, rows: &[usize], prefix: &str) -> Vec<Photo> {
-    let photo = |&i: &usize| {
-        let row = &manifest.rows[i];
-        Photo {
-            path: manifest.file(row),
-            name: format!("{prefix}{}", row.path),
-            target: manifest.target(row.score) as f32,
-        }
-    };
-    rows.iter().map(photo).collect()
-}
-
 /// Writes the model that was measured, as `biqa score --weights` takes it.
 fn keep_model(
     settings: &Settings,
@@ -160,8 +153,7 @@ fn keep_model(
     options: &Options,
     folder: &Path,
 ) -> Result<(), TrainError> {
-    let targets: Vec<f64> = options.val.iter().map(|p| f64::from(p.target)).collect();
-    let scale = calibrate(&outcome.val_scores, &targets)?;
+    let scale = outcome.scale(&options.val)?;
     let data = Data {
         labels: settings.source.labels_words(),
         dataset: settings.source.dataset.clone(),
@@ -171,7 +163,7 @@ fn keep_model(
         val: options.val.len(),
         init: settings.init_name.clone(),
     };
-    let card = card(&settings.recipe, scale, data, job.seed);
+    let card = card(&settings.recipe, outcome, scale, data, job.seed);
     let bytes = model_file(&outcome.weights, card, Precision::F16)?;
     train::checkpoint::write_atomic(&folder.join("best.safetensors"), &bytes)
 }

@@ -31,6 +31,8 @@ pub struct Checkpoint {
     pub optimizer: Arrays,
     /// The averaged weights of the best epoch so far; empty before the first validation.
     pub best: Arrays,
+    /// What a paper's method keeps besides: a teacher.
+    pub method: Arrays,
 }
 
 /// The numbers of a checkpoint.
@@ -99,7 +101,7 @@ impl Checkpoint {
         fs::create_dir_all(&partial).map_err(io(&partial))?;
         let mut state = self.state.clone();
         state.files.clear();
-        for (file, arrays) in self.parts() {
+        for (file, arrays) in self.parts().into_iter().filter(|(_, arrays)| !arrays.is_empty()) {
             let bytes = to_safetensors(arrays, None, Precision::F32);
             state.files.push((file.to_owned(), hex(&Sha256::digest(&bytes))));
             write_synced(&partial.join(file), &bytes)?;
@@ -149,8 +151,10 @@ impl Checkpoint {
         let state: State =
             serde_json::from_slice(&fs::read(place.join("state.json")).ok()?).ok()?;
         let part = |file: &str| {
+            let Some((_, digest)) = state.files.iter().find(|(name, _)| name == file) else {
+                return Some(Arrays::new()); // a part that had nothing
+            };
             let bytes = fs::read(place.join(file)).ok()?;
-            let digest = &state.files.iter().find(|(name, _)| name == file)?.1;
             if hex(&Sha256::digest(&bytes)) != *digest {
                 return None;
             }
@@ -161,16 +165,18 @@ impl Checkpoint {
             ema: part("ema.safetensors")?,
             optimizer: part("optimizer.safetensors")?,
             best: part("best.safetensors")?,
+            method: part("method.safetensors")?,
             state: State { files: Vec::new(), ..state },
         })
     }
 
-    fn parts(&self) -> [(&'static str, &Arrays); 4] {
+    fn parts(&self) -> [(&'static str, &Arrays); 5] {
         [
             ("weights.safetensors", &self.weights),
             ("ema.safetensors", &self.ema),
             ("optimizer.safetensors", &self.optimizer),
             ("best.safetensors", &self.best),
+            ("method.safetensors", &self.method),
         ]
     }
 }
@@ -242,6 +248,7 @@ mod tests {
             ema: arrays(1e-30),
             optimizer: arrays(f32::MIN_POSITIVE),
             best: Arrays::new(),
+            method: Arrays::new(),
         }
     }
 

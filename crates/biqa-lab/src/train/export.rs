@@ -9,17 +9,19 @@ use super::TrainError;
 /// validation photos by least squares, times 100.
 ///
 /// A network's predictions shrink towards the mean; the line stretches them back. A line, because
-/// on a few hundred photos a freer curve follows their noise.
-pub fn calibrate(raw: &[f64], targets: &[f64]) -> Result<Scale, TrainError> {
+/// on a few hundred photos a freer curve follows their noise. It must rise, or fall for a network
+/// that predicts how bad a photo is (`rises` false).
+pub fn calibrate(raw: &[f64], targets: &[f64], rises: bool) -> Result<Scale, TrainError> {
     let n = raw.len() as f64;
     let (mx, my) = (raw.iter().sum::<f64>() / n, targets.iter().sum::<f64>() / n);
     let sxy: f64 = raw.iter().zip(targets).map(|(x, y)| (x - mx) * (y - my)).sum();
     let sxx: f64 = raw.iter().map(|x| (x - mx).powi(2)).sum();
     let slope = sxy / sxx;
-    if !(slope.is_finite() && slope > 0.0) {
+    let quality = if rises { slope } else { -slope };
+    if !(slope.is_finite() && quality > 0.0) {
         return Err(TrainError::Data(format!(
-            "on the validation photos the predictions don't rise with the scores (slope {slope}): \
-             the training has failed or the scores run the other way (--direction dmos)"
+            "on the validation photos the predictions don't rise with the scores (slope \
+             {quality}): the training has failed or the scores run the other way (--direction dmos)"
         )));
     }
     let at = |x: f64| (x, 100.0 * (my + slope * (x - mx)));

@@ -9,10 +9,11 @@ use biqa::weights::{Arrays, Data, ModelCard, Precision, Scale, read, read_safete
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::write_atomic;
-use super::export::{calibrate, model_file};
-use super::items::Photo;
+use super::choose::SelectBy;
+use super::export::model_file;
+use super::photo::Photo;
 use super::recipe::{Card, Recipe};
-use super::run::{Options, Outcome, SelectBy, run};
+use super::run::{Options, Outcome, run};
 use super::{Progress, TrainError};
 use crate::datasets::{self, Content, Direction, Manifest, Split};
 use crate::splits::{self, Rule};
@@ -21,6 +22,8 @@ use crate::splits::{self, Rule};
 const FINETUNE: &str = include_str!("../../../../recipes/finetune.toml");
 /// What `--init` may be instead of a file: the model inside the binary.
 const BUILTIN: &str = "lite";
+/// What a recipe's `init.weights` is where chance alone decides.
+const CHANCE: &str = "none";
 /// Share of somebody's own photos that choose the epoch, by content.
 const VAL_SHARE: f64 = 0.2;
 /// The fewest contents to train on and to choose on, as the loop asks for them.
@@ -113,7 +116,9 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
         train,
         val,
         test: Vec::new(),
+        scale: manifest.scale(),
         select_by: SelectBy::default(),
+        fresh_crops: false,
         data_digest: manifest.digest(),
         init,
         init_name: init_name.clone(),
@@ -130,8 +135,7 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
         recipe: recipe.clone(),
     };
     let outcome = run(&options, progress)?;
-    let targets: Vec<f64> = options.val.iter().map(|p| f64::from(p.target)).collect();
-    let scale = calibrate(&outcome.val_scores, &targets)?;
+    let scale = outcome.scale(&options.val)?;
     let data = Data {
         dataset: manifest.dataset.clone(),
         split: split_words(job, &recipe),
@@ -141,7 +145,7 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
         val: counts.1,
         init: init_name,
     };
-    let card = card(&recipe, scale, data, job.seed);
+    let card = card(&recipe, &outcome, scale, data, job.seed);
     let bytes = model_file(&outcome.weights, card, Precision::F16)?;
     let weights = job.out.join("best.safetensors");
     write_atomic(&weights, &bytes)?;
@@ -186,7 +190,7 @@ pub fn with_content(
     path: Option<&Path>,
 ) -> datasets::Options {
     let folder = path.and_then(Path::parent).unwrap_or(Path::new(""));
-    let own = recipe.content.as_ref().map(|file| Content::File(folder.join(file)));
+    let own = recipe.content().map(|file| Content::File(folder.join(file)));
     options.content = options.content.or(own);
     options
 }
@@ -205,14 +209,7 @@ fn with_own_range(mut manifest: Manifest, range: Option<[f64; 2]>) -> Manifest {
 /// Photos to train on and to choose on: the list's own parts; of an official training part a tenth
 /// chooses, by `biqa-split-v1`; without any parts a fifth of the contents.
 fn parts(manifest: &Manifest, seed: u64) -> Result<(Vec<Photo>, Vec<Photo>), TrainError> {
-    let photo = |i: usize| {
-        let row = &manifest.rows[i];
-        Photo {
-            path: manifest.file(row),
-            name: row.path.clone(),
-            target: manifest.target(row.score) as f32,
-        }
-    };
+    let photo = |i: usize| Photo::of(manifest, i, "");
     let [lo, hi] = manifest.range_nominal;
     if lo >= hi {
         return Err(TrainError::Data(format!("all scores are {lo}: there is nothing to learn")));
@@ -288,11 +285,15 @@ fn choose(manifest: &Manifest, seed: u64) -> Result<(Vec<usize>, Vec<usize>), Tr
 /// The initial weights, their name and the digest of their file; without a path those inside the
 /// binary, where the recipe starts from them.
 pub fn init(path: Option<&Path>, recipe: &Recipe) -> Result<(Arrays, String, String), TrainError> {
+    let wanted = recipe.init();
     let Some(path) = path else {
-        if recipe.init.weights != BUILTIN {
+        if wanted.weights == CHANCE {
+            return Ok((Arrays::new(), CHANCE.to_owned(), String::new()));
+        }
+        if wanted.weights != BUILTIN {
             return Err(TrainError::Data(format!(
                 "the recipe starts from {}; give that file with --init",
-                recipe.init.weights
+                wanted.weights
             )));
         }
         let (arrays, _) = read_safetensors(biqa::scorer::LITE, "the built-in lite")?;
@@ -302,10 +303,10 @@ pub fn init(path: Option<&Path>, recipe: &Recipe) -> Result<(Arrays, String, Str
     let bytes =
         std::fs::read(path).map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
     let found = hex(&Sha256::digest(&bytes));
-    if !recipe.init.sha256.is_empty() && recipe.init.sha256 != found {
+    if !wanted.sha256.is_empty() && wanted.sha256 != found {
         return Err(TrainError::Init {
-            name: recipe.init.weights.clone(),
-            expected: recipe.init.sha256.clone(),
+            name: wanted.weights.clone(),
+            expected: wanted.sha256.clone(),
             found,
         });
     }
@@ -314,7 +315,7 @@ pub fn init(path: Option<&Path>, recipe: &Recipe) -> Result<(Arrays, String, Str
 }
 
 fn split_words(job: &Job, recipe: &Recipe) -> String {
-    match (&job.source, &recipe.content) {
+    match (&job.source, recipe.content()) {
         (DataSource::Dataset { .. }, Some(list)) => format!("content-safe list {list}"),
         (DataSource::Dataset { .. }, None) => "the dataset's own".to_owned(),
         (DataSource::Labels { .. }, _) => {
@@ -324,15 +325,21 @@ fn split_words(job: &Job, recipe: &Recipe) -> String {
 }
 
 /// The card of what a run has made, not yet sealed.
-pub(crate) fn card(recipe: &Recipe, scale: Scale, data: Data, seed: u64) -> ModelCard {
-    let words = recipe.card.clone();
+pub(crate) fn card(
+    recipe: &Recipe,
+    outcome: &Outcome,
+    scale: Scale,
+    data: Data,
+    seed: u64,
+) -> ModelCard {
+    let words = recipe.card().clone();
     let Card { name, version, licence, data_terms, known_failures, anchors } = words;
     ModelCard {
         name,
         version,
-        method: recipe.method.clone(),
-        config: serde_json::to_value(&recipe.config).expect("a config is plain data"),
-        view: recipe.view.clone(),
+        method: recipe.method().to_owned(),
+        config: outcome.config.clone(),
+        view: outcome.view.clone(),
         scale,
         weights_digest: String::new(),
         data,

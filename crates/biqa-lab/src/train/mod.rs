@@ -1,25 +1,28 @@
 //! Training: a recipe, photos with scores, and a run folder that can be resumed at any moment.
 //!
 //! Everything a step does is a function of (recipe, seed, step), so that a run which was killed and
-//! resumed equals one that was not, bit for bit. Order of the files: [`recipe`] what to do,
-//! [`items`] and [`store`] what the network starts from, [`step`] one optimiser step, [`mod@run`] the
-//! loop, [`checkpoint`] what survives.
+//! resumed equals one that was not, bit for bit. Order of the files: [`job`] a training as a command
+//! line says it, [`recipe`] what to do, [`mod@run`] what every training is asked for and gives, `lite`
+//! and `crops` the two loops, [`optim`], [`schedule`] and [`ema`] what they step with, [`folder`] and
+//! [`checkpoint`] what survives, [`choose`] and [`export`] what comes out.
 
 pub mod checkpoint;
+pub mod choose;
+mod crops;
 pub mod ema;
 pub mod export;
-pub mod init;
-pub mod items;
+pub mod folder;
 pub mod job;
 pub mod lars;
+pub(crate) mod lite;
 pub mod optim;
+pub mod photo;
 pub mod recipe;
 pub mod run;
 pub mod schedule;
-pub mod step;
-pub mod store;
 
-pub use run::{Options, Outcome, SelectBy, run};
+pub use choose::SelectBy;
+pub use run::{Options, Outcome, run};
 
 use std::path::PathBuf;
 
@@ -48,8 +51,10 @@ pub struct StepReport {
     pub terms: Vec<(&'static str, f64)>,
     /// The gradients' L2 norm before clipping.
     pub grad_norm: f64,
-    /// The head's learning rate.
+    /// The learning rate of what learns fastest.
     pub lr: f64,
+    /// Pictures or crops that went through the network.
+    pub seen: usize,
 }
 
 /// Progress that nobody watches.

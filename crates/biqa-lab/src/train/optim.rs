@@ -83,17 +83,25 @@ impl AdamW {
         grads: &Gradients,
         group: impl Fn(&str, usize) -> Group,
     ) -> (M, f64) {
-        let mut collector = Collector { path: ParamPath::default(), grads, found: BTreeMap::new() };
-        module.visit(&mut collector);
-        let found = collector.found;
-        let norm = global_norm(&found);
+        let grads = Grads::of(&module, grads);
+        self.apply(module, grads, group)
+    }
+
+    /// [`Self::step`] with gradients that were collected before.
+    pub fn apply<M: Module>(
+        &mut self,
+        module: M,
+        grads: Grads,
+        group: impl Fn(&str, usize) -> Group,
+    ) -> (M, f64) {
+        let norm = global_norm(&grads.0);
         if !norm.is_finite() {
             return (module, norm);
         }
         self.steps += 1;
         let clip = self.clip_factor(norm);
         let mut updater =
-            Updater { path: ParamPath::default(), optim: self, grads: found, clip, group };
+            Updater { path: ParamPath::default(), optim: self, grads: grads.0, clip, group };
         (module.map(&mut updater), norm)
     }
 
@@ -181,6 +189,38 @@ fn array(tensor: &Tensor<1>) -> Array {
 fn tensor(array: Array, device: &Device) -> Tensor<1> {
     let n = array.data.len();
     Tensor::from_data(TensorData::new(array.data, [n]), device)
+}
+
+/// The gradients of a module's trainable parameters by name, flat.
+#[derive(Clone, Debug, Default)]
+pub struct Grads(BTreeMap<String, Tensor<1>>);
+
+impl Grads {
+    /// Those of a backward pass.
+    pub fn of<M: Module>(module: &M, grads: &Gradients) -> Self {
+        let mut collector = Collector { path: ParamPath::default(), grads, found: BTreeMap::new() };
+        module.visit(&mut collector);
+        Self(collector.found)
+    }
+
+    /// The sum with those of another pass over the same module.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        for (name, grad) in other.0 {
+            let sum = match self.0.remove(&name) {
+                Some(own) => own + grad,
+                None => grad,
+            };
+            self.0.insert(name, sum);
+        }
+        self
+    }
+
+    /// Every one times a factor.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self(self.0.into_iter().map(|(name, grad)| (name, grad * factor)).collect())
+    }
 }
 
 struct Collector<'a> {

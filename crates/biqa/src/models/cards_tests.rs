@@ -13,7 +13,7 @@ use super::qpt::QptConfig;
 use super::{Network, registry};
 use crate::image::Rgb8;
 use crate::scorer::{Scorer, digest};
-use crate::view::{Policy, View};
+use crate::view::{Grid, Policy, View};
 use crate::weights::{Arrays, Data, ModelCard, Precision, Scale, WeightsError, to_safetensors};
 
 /// The smallest preset of each, as its card says it.
@@ -48,7 +48,13 @@ fn card(method: &str, config: &Value, weights: &Arrays, crop: u32) -> ModelCard 
         method: method.to_owned(),
         config: config.clone(),
         view: View {
-            policy: Policy::Grid { short_side: None, crop, columns: 2, rows: 1 },
+            policy: Policy::Grid(Grid {
+                short_side: None,
+                squeeze: None,
+                crop,
+                columns: 2,
+                rows: 1,
+            }),
             filter: crate::resize::Filter::default(),
             mean: [0.5; 3],
             std: [0.5; 3],
@@ -93,7 +99,8 @@ fn a_raw_score_is_the_mean_of_twenty_five_crops_on_any_thread() {
     let config = json!(GlintIqaConfig::preset("smoke").expect("a preset"));
     let weights = made_up("glintiqa", &config);
     let mut card = card("glintiqa", &config, &weights, 32);
-    card.view.policy = Policy::Grid { short_side: None, crop: 32, columns: 5, rows: 5 };
+    card.view.policy =
+        Policy::Grid(Grid { short_side: None, squeeze: None, crop: 32, columns: 5, rows: 5 });
     let (view, bytes) = (card.view.clone(), to_safetensors(&weights, Some(&card), Precision::F32));
     let scorer = Scorer::from_bytes(&bytes, "made-up").expect("it fits");
     let score = scorer.score(&picture()).expect("25 crops");

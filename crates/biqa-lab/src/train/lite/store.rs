@@ -14,9 +14,10 @@ use burn::tensor::Device;
 use half::f16;
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::write_synced;
-use super::items::{Copy, Item, Map, Photo, Size, item, picture};
-use super::{Progress, TrainError};
+use super::super::checkpoint::write_synced;
+use super::super::photo::Photo;
+use super::super::{Progress, TrainError};
+use super::items::{Copy, Item, Map, Size, item, picture};
 
 /// Photos between two words about progress.
 const NOTE: usize = 128;
@@ -122,7 +123,7 @@ fn compute(
     let picture = picture(photo, copy, source.seed)?;
     let mut item =
         item(source.net, source.view, source.cut, source.has_maps(), &picture, source.device)
-            .map_err(|reason| TrainError::Photo { name: photo.name.clone(), reason })?;
+            .map_err(|reason| photo.bad(reason))?;
     let (mut statistics, mut maps) = (Arrays::new(), Arrays::new());
     for (s, size) in item.sizes.iter().enumerate() {
         let data = size.statistics.clone();

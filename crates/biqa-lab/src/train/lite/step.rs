@@ -5,8 +5,9 @@ use biqa::random::{Key, Sequence, stream};
 use biqa::view::View;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
-use super::items::{Copy, Item, LEVELS, Photo, ladder_op, lowest_level, statistics};
-use super::recipe::{Loss, Stage};
+use super::super::photo::Photo;
+use super::super::recipe::lite::{Loss, Stage};
+use super::items::{Copy, Item, LEVELS, ladder_op, lowest_level, statistics};
 use crate::losses::regression::{one_minus_plcc, ordered, pairwise_rank, smooth_l1};
 
 /// Rungs of a ladder that a step compares.

@@ -6,7 +6,7 @@ use biqa::random::stream;
 use biqa::weights::{Array, Arrays, collect, load};
 use burn::tensor::Device;
 
-use super::TrainError;
+use super::super::TrainError;
 
 /// PyTorch's linear layers start uniform in +-1/sqrt(inputs); the head starts at these parts of
 /// that, so that its first predictions stay near the mean score.

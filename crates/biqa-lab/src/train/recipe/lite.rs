@@ -1,6 +1,4 @@
-//! A recipe: every number of a training run, one TOML file.
-
-use std::path::{Path, PathBuf};
+//! The recipe of `lite`: stages on stored statistics and maps, copies with known order.
 
 use biqa::models::lite::LiteConfig;
 use biqa::scorer::hex;
@@ -8,14 +6,14 @@ use biqa::view::View;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::TrainError;
-use super::optim::AdamWConfig;
-use super::schedule::Schedule;
+use super::super::optim::AdamWConfig;
+use super::super::schedule::Schedule;
+use super::{Card, Init, Keep};
 
-/// What a training run does. Unknown keys are errors, so a misspelt one is never ignored.
+/// What a training of `lite` does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Recipe {
+pub struct LiteRecipe {
     /// The recipe's own name.
     pub name: String,
     /// The registry's name of the network (`lite`).
@@ -24,8 +22,7 @@ pub struct Recipe {
     pub config: LiteConfig,
     /// What the network sees of a photo.
     pub view: View,
-    /// A list `path,content,split` that replaces the dataset's own contents and split, beside the
-    /// recipe.
+    /// See [`Recipe::content`](super::Recipe::content).
     #[serde(default)]
     pub content: Option<String>,
     /// What it starts from.
@@ -34,37 +31,6 @@ pub struct Recipe {
     pub card: Card,
     /// Stages, one after the other; each goes on from the weights the one before ended with.
     pub stages: Vec<Stage>,
-}
-
-/// What people write into a model's card.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Card {
-    /// The model's name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Licence of the weights.
-    pub licence: String,
-    /// Terms of the data behind them.
-    pub data_terms: String,
-    /// Where it is known to be wrong.
-    #[serde(default)]
-    pub known_failures: Vec<String>,
-    /// What some scores look like.
-    #[serde(default)]
-    pub anchors: Vec<(f64, String)>,
-}
-
-/// What the weights start from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Init {
-    /// What `--init` must be: its name, for people.
-    pub weights: String,
-    /// SHA-256 of that file; empty accepts any.
-    #[serde(default)]
-    pub sha256: String,
 }
 
 /// One stage of training.
@@ -159,33 +125,7 @@ pub struct Copies {
     pub neighbours: f64,
 }
 
-/// Which weights a stage hands on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Keep {
-    /// Of the epoch with the highest SRCC on `val`.
-    #[default]
-    Best,
-    /// Of the last epoch.
-    Last,
-}
-
-impl Recipe {
-    /// Reads and checks a recipe.
-    pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
-    }
-
-    /// Parses and checks a recipe's text; `path` stands for it in errors.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, TrainError> {
-        let bad = |reason: String| TrainError::Recipe { path: PathBuf::from(path), reason };
-        let recipe: Self = toml::from_str(text).map_err(|e| bad(one_line(&e, text)))?;
-        recipe.check().map_err(bad)?;
-        Ok(recipe)
-    }
-
+impl LiteRecipe {
     /// SHA-256 of everything that decides what is learnt: not of comments, nor of the card's words.
     pub fn digest(&self) -> String {
         let Self { name: _, method, config, view, content, init, card: _, stages } = self;
@@ -194,10 +134,8 @@ impl Recipe {
         hex(&Sha256::digest(text))
     }
 
-    fn check(&self) -> Result<(), String> {
-        if self.method != "lite" {
-            return Err(format!("method {:?} can't be trained; expected \"lite\"", self.method));
-        }
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), String> {
         self.config.check()?;
         if self.view.sizes() != self.config.sizes {
             return Err(format!(
@@ -224,15 +162,6 @@ impl Recipe {
             ));
         }
         Ok(())
-    }
-}
-
-/// `line 28: unknown field ...`: the parser's own text draws the place over several lines.
-fn one_line(error: &toml::de::Error, text: &str) -> String {
-    let words = error.message().lines().collect::<Vec<_>>().join(", ");
-    match error.span().and_then(|span| text.get(..span.start)) {
-        Some(before) => format!("line {}: {words}", before.matches('\n').count() + 1),
-        None => words,
     }
 }
 

@@ -7,13 +7,12 @@ use biqa::scorer::hex;
 use biqa::weights::{collect, host};
 use sha2::{Digest, Sha256};
 
-use super::super::items::{
-    Copy, Item, LEVELS, Photo, item, ladder_op, lowest_level, picture, statistics,
-};
-use super::super::recipe::Stage;
-use super::super::step::{Plan, has_ladder};
-use super::super::store::{Source, Store};
+use super::super::photo::Photo;
+use super::super::recipe::lite::{LiteRecipe, Stage};
 use super::super::{Progress, TrainError};
+use super::items::{Copy, Item, LEVELS, item, ladder_op, lowest_level, picture, statistics};
+use super::step::{Plan, has_ladder};
+use super::store::{Source, Store};
 use super::{Options, Run};
 
 /// Photos that go through the network together in validation.
@@ -84,7 +83,7 @@ impl Run<'_> {
     /// Where maps are stored for a stage: at the earliest cut of the stages from it on that share
     /// its backbone, so that one pass over the photos serves them all.
     pub(super) fn store_cut(&self, stage: &Stage) -> usize {
-        let stages = &self.options.recipe.stages;
+        let stages = &self.recipe.stages;
         let from = stages.iter().position(|s| s == stage).unwrap_or(0);
         let mut cut = stage.freeze_before;
         for later in &stages[from..] {
@@ -107,7 +106,7 @@ impl Run<'_> {
     pub(super) fn source<'s>(&'s self, cut: usize, dir: &'s Path) -> Source<'s> {
         Source {
             net: &self.net,
-            view: &self.options.recipe.view,
+            view: &self.recipe.view,
             cut,
             maps: false,
             seed: self.options.seed,
@@ -128,18 +127,18 @@ impl Run<'_> {
 
     fn pixels(&self, photos: Vec<(&Photo, Copy)>) -> Result<Vec<Item>, TrainError> {
         use rayon::prelude::*;
-        let Options { seed, recipe, .. } = self.options;
+        let seed = self.options.seed;
         photos
             .into_par_iter()
             .map(|(photo, copy)| {
-                let picture = picture(photo, copy, *seed)?;
-                item(&self.net, &recipe.view, 0, false, &picture, &self.plain)
+                let picture = picture(photo, copy, seed)?;
+                item(&self.net, &self.recipe.view, 0, false, &picture, &self.plain)
                     .map(
                         |item| {
                             if copy == Copy::Small { item.small().unwrap_or(item) } else { item }
                         },
                     )
-                    .map_err(|reason| TrainError::Photo { name: photo.name.clone(), reason })
+                    .map_err(|reason| photo.bad(reason))
             })
             .collect()
     }
@@ -152,7 +151,7 @@ impl Run<'_> {
         store: &Store,
         part: Part,
     ) -> Result<Vec<f64>, TrainError> {
-        let view = &self.options.recipe.view;
+        let view = &self.recipe.view;
         let (photos, first) = self.part(part);
         let mut scores = Vec::with_capacity(photos.len());
         let indices: Vec<usize> = (0..photos.len()).collect();
@@ -178,7 +177,7 @@ impl Run<'_> {
 /// Stored items belong to the photos and to the backbone with which a stage begins. Within the
 /// stage only what lies behind the items changes, so a resumed stage finds them again; so does
 /// another run on the same photos, whatever its split.
-pub(super) fn items_digest(options: &Options, net: &Lite) -> String {
+pub(super) fn items_digest(recipe: &LiteRecipe, options: &Options, net: &Lite) -> String {
     let mut hash = Sha256::new();
     for (name, array) in collect(net) {
         if name.starts_with("trunk.") {
@@ -187,7 +186,7 @@ pub(super) fn items_digest(options: &Options, net: &Lite) -> String {
         }
     }
     hash.update(&options.data_digest);
-    let view = options.recipe.view.without_details();
+    let view = recipe.view.without_details();
     hash.update(serde_json::to_vec(&view).expect("a view is plain data"));
     hex(&hash.finalize())[..16].to_owned()
 }

@@ -3,9 +3,7 @@
 //! With a frozen prefix that is the statistics of the frozen stages and the map behind them, in
 //! half precision, computed once and stored; without one it is the pixels.
 
-use std::path::PathBuf;
-
-use biqa::image::{LoadOptions, Rgb8};
+use biqa::image::Rgb8;
 use biqa::models::lite::Lite;
 use biqa::random::{Key, stream};
 use biqa::view::View;
@@ -13,24 +11,14 @@ use biqa::weights::host;
 use burn::tensor::{Device, Tensor, TensorData};
 use half::f16;
 
-use super::TrainError;
+use super::super::TrainError;
+use super::super::photo::{Photo, mirrored};
 use crate::degrade::{self, Strength};
 
 /// The operations whose levels order quality (papers/degradations.md, 2.3), as far as built.
 pub const LADDER_OPS: [&str; 5] = ["gaussian_blur", "jpeg", "noise_white", "brighten", "darken"];
 /// Levels of an operation.
 pub const LEVELS: u8 = 5;
-
-/// One photo of a dataset.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Photo {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its name in the manifest, which keys every draw.
-    pub name: String,
-    /// Its score on 0..1, higher is better.
-    pub target: f32,
-}
 
 /// Which copy of a photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,11 +65,7 @@ pub enum Map {
 
 /// The pixels of a copy.
 pub fn picture(photo: &Photo, copy: Copy, seed: u64) -> Result<Rgb8, TrainError> {
-    let loaded = biqa::image::load(&photo.path, &LoadOptions::default()).map_err(|source| {
-        TrainError::Photo { name: photo.name.clone(), reason: source.to_string() }
-    })?;
-    let plain = loaded.rgb;
-    let bad = |reason: String| TrainError::Photo { name: photo.name.clone(), reason };
+    let plain = photo.load()?;
     match copy {
         Copy::Plain | Copy::Small => Ok(plain),
         Copy::Flip => Ok(mirrored(&plain)),
@@ -89,7 +73,7 @@ pub fn picture(photo: &Photo, copy: Copy, seed: u64) -> Result<Rgb8, TrainError>
             let op = degrade_op(ladder_op(seed, &photo.name, number));
             let key = Key::of_picture(seed, &photo.name, number);
             degrade::apply_u8(&plain, op, Strength::Level(level), key, 0)
-                .map_err(|e| bad(e.to_string()))
+                .map_err(|e| photo.bad(e.to_string()))
         }
     }
 }
@@ -107,15 +91,6 @@ pub fn ladder_op(seed: u64, name: &str, number: u64) -> &'static str {
 /// The lowest level of an operation that changes a picture: level 1 of the blur does not.
 pub fn lowest_level(op: &str) -> u8 {
     if op == "gaussian_blur" { 2 } else { 1 }
-}
-
-fn mirrored(picture: &Rgb8) -> Rgb8 {
-    let width = picture.width() as usize;
-    let mut data = Vec::with_capacity(picture.data().len());
-    for row in picture.data().chunks_exact(3 * width) {
-        data.extend(row.as_chunks::<3>().0.iter().rev().flatten());
-    }
-    Rgb8::new(picture.width(), picture.height(), data).expect("mirroring keeps the size")
 }
 
 /// The item of a picture: pixels where `cut` is 0, else the statistics of all taps and, where
@@ -235,13 +210,5 @@ mod tests {
         let ops: Vec<&str> = (0..100).map(|i| ladder_op(7, &format!("{i}.jpg"), 0)).collect();
         assert!(LADDER_OPS.iter().all(|op| ops.contains(op)));
         assert_eq!(ladder_op(7, "a.jpg", 3), ladder_op(7, "a.jpg", 3));
-    }
-
-    #[test]
-    fn mirroring_twice_is_the_identity() {
-        let data: Vec<u8> = (0..2 * 3 * 3).collect();
-        let picture = Rgb8::new(3, 2, data).expect("six pixels");
-        assert_eq!(mirrored(&picture).pixel(0, 0), picture.pixel(2, 0));
-        assert_eq!(mirrored(&mirrored(&picture)), picture);
     }
 }

@@ -1,0 +1,134 @@
+//! A run's folder: whose it is, that nobody else works in it, its log and its checkpoints.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::checkpoint::{Checkpoint, write_atomic};
+use super::{Options, Progress, StepReport, TrainError};
+
+/// A folder in which this run works.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    log_bytes: u64,
+    /// Nobody else may work in the folder while it is open.
+    _lock: File,
+}
+
+impl Folder {
+    /// Refuses a folder that holds another run, or this one where nobody asked to go on. Touches
+    /// nothing.
+    pub fn check(options: &Options, digest: &str) -> Result<(), TrainError> {
+        let out = &options.out;
+        let marker = marker(out);
+        if !marker.exists() {
+            return Ok(());
+        }
+        let found = fs::read_to_string(&marker).map_err(|e| io(&marker, e))?;
+        if !options.resume {
+            return Err(TrainError::Exists { path: out.clone() });
+        }
+        if found.trim() != digest {
+            return Err(TrainError::OtherRun {
+                path: out.clone(),
+                found: found.trim().to_owned(),
+                expected: digest.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes the folder this run's and returns it with the newest whole checkpoint, where there is
+    /// one; newer ones that are damaged are named to `progress`. Lines of the log behind that
+    /// checkpoint belong to steps that will be made again; they are cut off.
+    pub fn claim(
+        options: &Options,
+        digest: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<(Self, Option<Checkpoint>), TrainError> {
+        let out = &options.out;
+        let marker = marker(out);
+        if !marker.exists() {
+            fs::create_dir_all(out.join("checkpoints")).map_err(|e| io(out, e))?;
+            write_atomic(&out.join("recipe.toml"), options.recipe_text.as_bytes())?;
+            write_atomic(&marker, digest.as_bytes())?;
+        }
+        let mut folder = Self { path: out.clone(), log_bytes: 0, _lock: lock(out)? };
+        let newest = Checkpoint::newest(&folder.checkpoints(), digest, &mut |damaged| {
+            progress.note(&format!(
+                "warning: the checkpoint {} is damaged: going on from the one before",
+                damaged.display()
+            ));
+        })?;
+        folder.cut_log(newest.as_ref().map_or(0, |checkpoint| checkpoint.state.log_bytes))?;
+        Ok((folder, newest))
+    }
+
+    /// Where checkpoints are.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// Length of the log, for a checkpoint.
+    pub fn log_bytes(&self) -> u64 {
+        self.log_bytes
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.path.join("log.jsonl")
+    }
+
+    fn cut_log(&mut self, bytes: u64) -> Result<(), TrainError> {
+        let path = self.log_path();
+        let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path);
+        let file = file.map_err(|e| io(&path, e))?;
+        // A log that was taken away, or lost with the power, begins anew; it is not filled up.
+        let there = file.metadata().map_err(|e| io(&path, e))?.len();
+        self.log_bytes = bytes.min(there);
+        file.set_len(self.log_bytes).map_err(|e| io(&path, e))
+    }
+
+    /// Adds a line to the log.
+    pub fn log(&mut self, report: &StepReport) -> Result<(), TrainError> {
+        let path = self.log_path();
+        let mut line = serde_json::to_string(report).expect("a report is plain data");
+        line.push('\n');
+        let file = OpenOptions::new().append(true).open(&path);
+        file.and_then(|mut f| f.write_all(line.as_bytes())).map_err(|e| io(&path, e))?;
+        self.log_bytes += line.len() as u64;
+        Ok(())
+    }
+
+    /// The error of a step whose loss or gradient is no number; `names` are its photos.
+    pub fn not_finite<'n>(
+        &self,
+        loss: f64,
+        step: u64,
+        names: impl Iterator<Item = &'n str>,
+    ) -> TrainError {
+        let names: Vec<&str> = names.take(8).collect();
+        let photos = names.join(", ");
+        TrainError::NotFinite { loss, step, photos, checkpoints: self.checkpoints() }
+    }
+}
+
+/// The file that says whose folder it is.
+fn marker(out: &Path) -> PathBuf {
+    out.join("run.json")
+}
+
+/// Two runs in one folder would clear away each other's checkpoints.
+fn lock(out: &Path) -> Result<File, TrainError> {
+    let path = out.join("lock");
+    let file = File::create(&path).map_err(|e| io(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TrainError::Busy { path: out.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(io(&path, e)),
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> TrainError {
+    TrainError::Io { path: path.to_owned(), source }
+}

@@ -1,0 +1,173 @@
+//! A recipe: every number of a training run, one TOML file. Unknown keys are errors, so a misspelt
+//! one is never ignored.
+//!
+//! [`lite`] and the papers' methods ([`crops`]) ask for different things; what both have is here.
+
+pub mod crops;
+pub mod lite;
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use crops::{CropsRecipe, Labels};
+use lite::LiteRecipe;
+
+/// What a training run does.
+#[derive(Clone, Debug)]
+pub enum Recipe {
+    /// `lite`, on stored statistics.
+    Lite(Box<LiteRecipe>),
+    /// A whole network on crops.
+    Crops(Box<CropsRecipe>),
+}
+
+/// What people write into a model's card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The model's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Terms of the data behind them.
+    pub data_terms: String,
+    /// Where it is known to be wrong.
+    #[serde(default)]
+    pub known_failures: Vec<String>,
+    /// What some scores look like.
+    #[serde(default)]
+    pub anchors: Vec<(f64, String)>,
+}
+
+/// What the weights start from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Init {
+    /// What `--init` must be: its name, for people. `none`: chance alone.
+    pub weights: String,
+    /// SHA-256 of that file; empty accepts any.
+    #[serde(default)]
+    pub sha256: String,
+}
+
+/// Which weights a stage hands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Of the epoch with the highest SRCC on `val`.
+    #[default]
+    Best,
+    /// Of the last epoch.
+    Last,
+}
+
+/// The part of a recipe that says which kind it is.
+#[derive(Deserialize)]
+struct Kind {
+    method: String,
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses and checks a recipe's text; `path` stands for it in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, TrainError> {
+        let parsed = || {
+            let Kind { method } = from_toml(text)?;
+            if method == "lite" {
+                let recipe: LiteRecipe = from_toml(text)?;
+                recipe.check()?;
+                return Ok(Self::Lite(Box::new(recipe)));
+            }
+            Ok(Self::Crops(Box::new(CropsRecipe::parse(&method, text)?)))
+        };
+        parsed().map_err(|reason| TrainError::Recipe { path: PathBuf::from(path), reason })
+    }
+
+    /// SHA-256 of everything that decides what is learnt: not of comments, nor of the card's words.
+    pub fn digest(&self) -> String {
+        match self {
+            Self::Lite(recipe) => recipe.digest(),
+            Self::Crops(recipe) => recipe.digest(),
+        }
+    }
+
+    /// The recipe's own name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Lite(recipe) => &recipe.name,
+            Self::Crops(recipe) => &recipe.name,
+        }
+    }
+
+    /// The registry's name of the network.
+    pub fn method(&self) -> &str {
+        match self {
+            Self::Lite(recipe) => &recipe.method,
+            Self::Crops(recipe) => &recipe.method,
+        }
+    }
+
+    /// A list `path,content,split` that replaces the dataset's own contents and split, beside the
+    /// recipe.
+    pub fn content(&self) -> Option<&str> {
+        match self {
+            Self::Lite(recipe) => recipe.content.as_deref(),
+            Self::Crops(recipe) => recipe.content.as_deref(),
+        }
+    }
+
+    /// What of it a report must say, as `name = value`, where it is trained on a set.
+    pub fn switches(&self, dataset: &str) -> Vec<String> {
+        let (view, target, prepare) = match self {
+            Self::Lite(recipe) => (recipe.view.label(), "normalised", "none".to_owned()),
+            Self::Crops(recipe) => {
+                let target = match recipe.labels {
+                    Labels::Normalised => "normalised",
+                    Labels::Raw => "raw",
+                };
+                let prepare = recipe.crops.preparation(dataset).to_string();
+                (recipe.crops.test.label(recipe.choice.needs().crop), target, prepare)
+            }
+        };
+        vec![format!("view = {view}"), format!("target = {target}"), format!("prepare = {prepare}")]
+    }
+
+    /// What it starts from.
+    pub fn init(&self) -> &Init {
+        match self {
+            Self::Lite(recipe) => &recipe.init,
+            Self::Crops(recipe) => &recipe.init,
+        }
+    }
+
+    /// What the model's card says.
+    pub fn card(&self) -> &Card {
+        match self {
+            Self::Lite(recipe) => &recipe.card,
+            Self::Crops(recipe) => &recipe.card,
+        }
+    }
+}
+
+/// A text in TOML, or `line 28: unknown field ...`: the parser's own words draw the place over
+/// several lines.
+fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let words = error.message().lines().collect::<Vec<_>>().join(", ");
+        match error.span().and_then(|span| text.get(..span.start)) {
+            Some(before) => format!("line {}: {words}", before.matches('\n').count() + 1),
+            None => words,
+        }
+    })
+}
