@@ -260,7 +260,8 @@ pub struct ModelsArgs {
 #[command(group = ArgGroup::new("source").required(true).args(["dataset", "data"]))]
 #[command(override_usage = TRAIN_USAGE, after_help = TRAIN_EXAMPLES)]
 pub struct TrainArgs {
-    /// Recipe: a TOML file with every number of the training
+    /// Recipe: a TOML file with every number of the training, or a method's name for its paper's
+    /// recipe for the dataset (deiqt, csiqa, lmliqa)
     ///
     /// Not needed with --data.
     #[arg(value_name = "RECIPE", required_unless_present = "data")]

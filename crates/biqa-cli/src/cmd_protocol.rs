@@ -48,7 +48,7 @@ pub fn run(args: &ProtocolArgs) -> anyhow::Result<Exit> {
 }
 
 fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
-    let (recipe, recipe_text) = read_recipe(Some(&args.recipe))?;
+    let (recipe, recipe_text) = read_recipe(Some(&args.recipe), Some(&args.dataset.name))?;
     let options = with_content(args.load.options(), &recipe, Some(&args.recipe));
     let source = open(&args.dataset.name, &args.dataset.root, &options)?;
     let (init, init_name, init_digest) = init(args.init.as_deref(), &recipe)?;

@@ -258,7 +258,8 @@ pub struct EvaluateArgs {
 #[command(mut_arg("dataset", |arg| arg.required(true)))]
 #[command(override_usage = PROTOCOL_USAGE, after_help = PROTOCOL_EXAMPLES)]
 pub struct ProtocolArgs {
-    /// Recipe: a TOML file with every number of the training
+    /// Recipe: a TOML file with every number of the training, or a method's name for its paper's
+    /// recipe for the dataset (deiqt, csiqa, lmliqa)
     #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
     pub recipe: PathBuf,
 

@@ -12,7 +12,7 @@ use super::checkpoint::write_atomic;
 use super::choose::SelectBy;
 use super::export::model_file;
 use super::photo::Photo;
-use super::recipe::{Card, Recipe};
+use super::recipe::{Card, Recipe, builtin};
 use super::run::{Options, Outcome, run};
 use super::{Progress, TrainError};
 use crate::datasets::{self, Content, Direction, Manifest, Split};
@@ -95,7 +95,11 @@ pub struct Made {
 
 /// Trains and writes `OUT/best.safetensors`, which `biqa score --weights` takes.
 pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, TrainError> {
-    let (recipe, text) = read_recipe(job.recipe.as_deref())?;
+    let dataset = match &job.source {
+        DataSource::Dataset { name, .. } => Some(name.as_str()),
+        DataSource::Labels { .. } => None,
+    };
+    let (recipe, text) = read_recipe(job.recipe.as_deref(), dataset)?;
     let manifest = manifest(job, &recipe)?;
     for note in &manifest.notes {
         progress.note(note);
@@ -152,12 +156,23 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
     Ok(Made { weights, outcome, notes: manifest.notes, counts })
 }
 
-/// A recipe and its text; without a path the one inside the binary.
-pub fn read_recipe(path: Option<&Path>) -> Result<(Recipe, String), TrainError> {
-    let Some(path) = path else {
-        let recipe = Recipe::parse(FINETUNE, Path::new("finetune.toml (inside biqa)"))?;
-        return Ok((recipe, FINETUNE.to_owned()));
+/// A recipe and its text; without a path the one for one's own labels. A method's name that is no
+/// file means its recipe inside the binary for the dataset.
+pub fn read_recipe(
+    path: Option<&Path>,
+    dataset: Option<&str>,
+) -> Result<(Recipe, String), TrainError> {
+    let inside = |name: &str, text: &str| {
+        let recipe = Recipe::parse(text, Path::new(&format!("{name} (inside biqa)")))?;
+        Ok((recipe, text.to_owned()))
     };
+    let Some(path) = path else { return inside("finetune.toml", FINETUNE) };
+    let method = path.to_str().filter(|_| !path.exists());
+    match method.zip(dataset).and_then(|(method, dataset)| builtin(method, dataset)) {
+        Some(Ok((name, text))) => return inside(name, text),
+        Some(Err(reason)) => return Err(TrainError::Recipe { path: path.to_owned(), reason }),
+        None => {}
+    }
     let text = std::fs::read_to_string(path)
         .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
     Ok((Recipe::parse(&text, path)?, text))

@@ -3,6 +3,7 @@
 //!
 //! [`lite`] and the papers' methods ([`crops`]) ask for different things; what both have is here.
 
+mod builtin;
 pub mod crops;
 pub mod lite;
 
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub use builtin::builtin;
 
 use super::TrainError;
 use crops::{CropsRecipe, Labels};
