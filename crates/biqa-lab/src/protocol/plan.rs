@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{ProtocolError, Settings, TrainOn};
-use crate::datasets::Manifest;
+use crate::datasets::{Manifest, Preparation, smaller_than};
 use crate::splits::{self, Digest, Form, Fraction, Options, Rule, Split};
+use crate::train::recipe::Recipe;
 
 /// One training and its evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,6 +163,13 @@ impl Plan {
         let mut notes: Vec<String> = settings.seen.iter().cloned().collect();
         notes.extend(settings.source.notes.iter().cloned());
         notes.extend(settings.target.iter().flat_map(|m| m.notes.iter().cloned()));
+        if let Recipe::Crops(recipe) = &settings.recipe {
+            let side = recipe.choice.needs().crop as u32;
+            let plain =
+                |set: &&Manifest| recipe.crops.preparation(&set.dataset) == Preparation::None;
+            let sets = [Some(&settings.source), settings.target.as_ref()].into_iter().flatten();
+            notes.extend(sets.filter(plain).filter_map(|set| smaller_than(set, side)));
+        }
         for note in self.jobs.iter().flat_map(|job| &job.notes) {
             if !notes.contains(note) {
                 notes.push(note.clone());
