@@ -336,10 +336,11 @@ pub struct ProtocolArgs {
     #[command(flatten)]
     pub shared: SplitArgs,
 
-    /// Figure by which an epoch is kept: srcc or plcc
-    #[arg(long, value_name = "FIGURE", default_value = "srcc", value_parser = parse_select_by)]
+    /// Figure by which an epoch is kept: srcc or plcc [default: srcc; plcc where DEIQT, CSIQA or
+    /// LML-IQA run as published]
+    #[arg(long, value_name = "FIGURE", value_parser = parse_select_by)]
     #[arg(help_heading = "Figures")]
-    pub select_by: SelectBy,
+    pub select_by: Option<SelectBy>,
 
     /// Which summary over the splits stands first: median or mean
     #[arg(long, value_name = "WHICH", default_value = "median", value_parser = ["median", "mean"])]

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -41,6 +41,11 @@ fn checkpoints(place: &Place, out: &str) -> Vec<PathBuf> {
     let folder = place.path(format!("{out}/checkpoints"));
     let whole = names(&folder).into_iter().filter(|name| name.starts_with("step-"));
     whole.map(|name| folder.join(name)).collect()
+}
+
+/// Whether it is more than what a kill in the removal of a damaged one has left.
+fn has_weights(checkpoint: &Path) -> bool {
+    checkpoint.join("weights.safetensors").exists()
 }
 
 /// Checkpoints that are being written or were never finished, and when they were begun.
@@ -152,7 +157,7 @@ impl Training<'_> {
     fn damage_number(&self, number: usize) {
         let Self { place, out, .. } = *self;
         let found = checkpoints(place, out);
-        let newest = found.last().expect("a checkpoint");
+        let newest = found.iter().rfind(|place| has_weights(place)).expect("a checkpoint");
         match number {
             2 => damage(newest, "weights.safetensors"),
             1 => fs::remove_file(newest.join("weights.safetensors")).expect("it is there"),
@@ -193,7 +198,7 @@ impl Training<'_> {
                 number = 0;
             } else if damaged < DAMAGES
                 && kills.hits() > 3 * (damaged + 1)
-                && !checkpoints(place, out).is_empty()
+                && checkpoints(place, out).iter().any(|place| has_weights(place))
             {
                 self.damage_number(damaged);
                 damaged += 1;

@@ -173,7 +173,7 @@ fn protocol(settings: &Settings, job: &Job) -> Protocol {
         seed: settings.seed,
         selected_on: Some(chosen_on(job.form)),
         select_by: Some(
-            match settings.select_by {
+            match settings.selects_by(job.form) {
                 SelectBy::Srcc => "srcc",
                 SelectBy::Plcc => "plcc",
             }

@@ -74,7 +74,7 @@ pub(super) fn run(
     if let Err(reason) = keep_model(settings, job, &outcome, &options, &folder) {
         notes.push(format!("{}: no model file: {reason}", job.name));
     }
-    let chosen = outcome.history.get(outcome.kept).map(|v| match settings.select_by {
+    let chosen = outcome.history.get(outcome.kept).map(|v| match settings.selects_by(job.form) {
         SelectBy::Srcc => v.srcc,
         SelectBy::Plcc => v.plcc,
     });
@@ -130,7 +130,7 @@ fn options(settings: &Settings, job: &Job, threads: usize, folder: &Path) -> Opt
         val,
         test: tested,
         scale: source.scale(),
-        select_by: settings.select_by,
+        select_by: settings.selects_by(job.form),
         fresh_crops: job.form == Form::Published,
         data_digest: source.digest() + &target.as_ref().map_or(String::new(), Manifest::digest),
         init: settings.init.clone(),

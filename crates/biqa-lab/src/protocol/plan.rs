@@ -74,7 +74,8 @@ pub struct Identity {
 impl Identity {
     fn of(settings: &Settings, photos: &[Digest], target: Option<&[Digest]>) -> Self {
         let joined = |digests: &[Digest]| hex(&Sha256::digest(digests.concat()));
-        let Settings { select_by, train_on, fraction_of, .. } = settings;
+        let Settings { train_on, fraction_of, .. } = settings;
+        let select_by = settings.select_by.unwrap_or_default();
         Self {
             recipe: settings.recipe.digest(),
             init: settings.init_digest.clone(),

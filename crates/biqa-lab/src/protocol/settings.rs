@@ -45,8 +45,8 @@ pub struct Settings {
     pub fractions: Vec<f64>,
     /// What they are counted of.
     pub fraction_of: FractionOf,
-    /// The figure by which an epoch is kept.
-    pub select_by: SelectBy,
+    /// The figure by which an epoch is kept; `None` for the protocol's own, see [`Settings::selects_by`].
+    pub select_by: Option<SelectBy>,
     /// Which summary over repeats stands first.
     pub summary: SummaryBy,
     /// How figures are made.
@@ -113,6 +113,15 @@ impl Settings {
     /// The set that is tested on.
     pub fn tested(&self) -> &Manifest {
         self.target.as_ref().unwrap_or(&self.source)
+    }
+
+    /// The figure by which an epoch is kept under a protocol. Where none was asked for it is SRCC, but
+    /// PLCC in the published protocol of DEIQT's family, whose code has it so (section 9).
+    pub fn selects_by(&self, form: Form) -> SelectBy {
+        let of_family = matches!(self.recipe.method(), "deiqt" | "csiqa" | "lmliqa");
+        let own =
+            if of_family && form == Form::Published { SelectBy::Plcc } else { SelectBy::Srcc };
+        self.select_by.unwrap_or(own)
     }
 
     /// What contradicts itself.
