@@ -2,8 +2,10 @@
 //!
 //! The first paragraph of a comment is the text of `-h`, all of it that of `--help`.
 
+mod data;
 mod degrade;
 mod lab;
+mod measure;
 mod report;
 
 use std::ffi::OsString;
@@ -12,11 +14,12 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-pub use degrade::DegradeArgs;
-pub use lab::{
+pub use data::{
     DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DataSplitArgs,
-    DatasetArgs, EvaluateArgs, LoadArgs, MeasureArgs, ProtocolArgs,
 };
+pub use degrade::DegradeArgs;
+pub use lab::{DatasetArgs, LoadArgs, MeasureArgs};
+pub use measure::{EvaluateArgs, ProtocolArgs};
 pub use report::ReportArgs;
 
 use crate::choose::Sort;
