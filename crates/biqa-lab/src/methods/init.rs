@@ -1,7 +1,8 @@
 //! Where the networks of DEIQT's family start: a whole checkpoint, a pre-trained encoder, or
 //! chance (`papers/deiqt.md`, sections 4 and 5).
 
-use biqa::nn::deit::{EncoderConfig, encoder_arrays};
+use biqa::nn::deit::encoder_arrays;
+use biqa::nn::vit::VitConfig;
 use biqa::random::Key;
 use biqa::weights::{Array, Arrays, load, visit};
 use burn::module::Module;
@@ -80,7 +81,7 @@ pub struct Family<'a> {
     /// The registry's name.
     pub network: &'a str,
     /// The encoder.
-    pub encoder: EncoderConfig,
+    pub encoder: VitConfig,
     /// What LayerScale starts at where no file sets it.
     pub layer_scale: f64,
 }

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::deiqt::DeiqtConfig;
 use crate::nn::decoder::{Decoder, DecoderConfig};
-use crate::nn::deit::{self, Block, EncoderConfig};
+use crate::nn::deit::{self, Block};
 use crate::nn::layers::{LayerNorm, Linear, param};
 use crate::nn::mask;
-use crate::nn::vit::PatchEmbed;
+use crate::nn::vit::{PatchEmbed, VitConfig};
 use crate::weights::Arrays;
 
 /// Sizes of the network, by the specification's keys; the defaults are the paper's.
@@ -98,31 +98,35 @@ impl CsiqaConfig {
         DeiqtConfig::preset(name).map(|base| Self::of(base, MaskEval::None))
     }
 
-    /// The encoder's sizes.
-    pub fn encoder(&self) -> EncoderConfig {
-        let Self { image_size, patch_size, embed_dim, depth, num_heads, mlp_ratio, .. } = *self;
-        let (qkv_bias, norm_eps) = (self.qkv_bias, self.encoder_norm_eps);
-        EncoderConfig {
+    /// DEIQT of these sizes; it has no panel here.
+    fn base(&self) -> DeiqtConfig {
+        let Self { image_size, patch_size, embed_dim, depth, num_heads, .. } = *self;
+        DeiqtConfig {
             image_size,
             patch_size,
             embed_dim,
             depth,
             num_heads,
-            mlp_ratio,
-            qkv_bias,
-            norm_eps,
+            mlp_ratio: self.mlp_ratio,
+            qkv_bias: self.qkv_bias,
+            encoder_norm_eps: self.encoder_norm_eps,
+            decoder_norm_eps: self.decoder_norm_eps,
+            panel: 1,
+            decoder_depth: self.decoder_depth,
+            decoder_heads: self.decoder_heads,
+            decoder_mlp_ratio: self.decoder_mlp_ratio,
+            layer_scale_init: self.layer_scale_init,
         }
+    }
+
+    /// The encoder's sizes.
+    pub fn encoder(&self) -> VitConfig {
+        self.base().encoder()
     }
 
     /// The decoder's sizes.
     pub fn decoder(&self) -> DecoderConfig {
-        DecoderConfig {
-            embed_dim: self.embed_dim,
-            depth: self.decoder_depth,
-            heads: self.decoder_heads,
-            mlp_ratio: self.decoder_mlp_ratio,
-            norm_eps: self.decoder_norm_eps,
-        }
+        self.base().decoder()
     }
 
     /// `n`: tokens of the encoder.
@@ -132,8 +136,7 @@ impl CsiqaConfig {
 
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<(), String> {
-        self.encoder().check()?;
-        self.decoder().check()
+        self.base().check()
     }
 }
 

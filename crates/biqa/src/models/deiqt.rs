@@ -11,9 +11,9 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::nn::decoder::{DecoderConfig, Panel, PanelHead};
-use crate::nn::deit::{self, Block, EncoderConfig};
+use crate::nn::deit::{self, Block};
 use crate::nn::layers::{LayerNorm, param};
-use crate::nn::vit::PatchEmbed;
+use crate::nn::vit::{PatchEmbed, VitConfig};
 
 /// Sizes of the network, by the specification's keys (`model.*`); the defaults are the paper's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,8 +51,8 @@ pub struct DeiqtConfig {
 
 impl Default for DeiqtConfig {
     fn default() -> Self {
-        let EncoderConfig { image_size, patch_size, embed_dim, depth, num_heads, .. } =
-            EncoderConfig::default();
+        let VitConfig { image_size, patch_size, embed_dim, depth, num_heads, .. } =
+            VitConfig::default();
         Self {
             image_size,
             patch_size,
@@ -100,10 +100,10 @@ impl DeiqtConfig {
     }
 
     /// The encoder's sizes.
-    pub fn encoder(&self) -> EncoderConfig {
+    pub fn encoder(&self) -> VitConfig {
         let Self { image_size, patch_size, embed_dim, depth, num_heads, mlp_ratio, .. } = *self;
         let (qkv_bias, norm_eps) = (self.qkv_bias, self.encoder_norm_eps);
-        EncoderConfig {
+        VitConfig {
             image_size,
             patch_size,
             embed_dim,
@@ -112,6 +112,8 @@ impl DeiqtConfig {
             mlp_ratio,
             qkv_bias,
             norm_eps,
+            num_classes: 0,
+            layer_scale: true,
         }
     }
 

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::deiqt::DeiqtConfig;
 use crate::nn::decoder::{DecoderConfig, PanelHead};
-use crate::nn::deit::{self, Block, EncoderConfig};
+use crate::nn::deit::{self, Block};
 use crate::nn::layers::{LayerNorm, Linear, param, unit};
-use crate::nn::vit::PatchEmbed;
+use crate::nn::vit::{PatchEmbed, VitConfig};
 
 /// Hidden channels of the decoder's MLP over the width, whatever the encoder's ratio (section 3).
 const DECODER_MLP_RATIO: usize = 4;
@@ -88,17 +88,19 @@ impl LmlIqaConfig {
     }
 
     /// The encoder's sizes.
-    pub fn encoder(&self) -> EncoderConfig {
+    pub fn encoder(&self) -> VitConfig {
         let LmlEncoder { img_size, patch_size, embed_dim, depth, num_heads, mlp_ratio } =
             self.encoder;
-        EncoderConfig {
+        VitConfig {
             image_size: img_size,
             patch_size,
             embed_dim,
             depth,
             num_heads,
             mlp_ratio,
-            ..EncoderConfig::default()
+            num_classes: 0,
+            layer_scale: true,
+            ..VitConfig::default()
         }
     }
 

@@ -10,76 +10,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::layers::{LayerNorm, param};
-use super::vit::{Attention, Mlp, PatchEmbed};
+use super::vit::{Attention, Mlp, PatchEmbed, VitConfig};
 use crate::weights::{Array, Arrays};
-
-/// Sizes of an encoder.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EncoderConfig {
-    /// Side of the square picture, in pixels.
-    pub image_size: usize,
-    /// Side of a patch, in pixels.
-    pub patch_size: usize,
-    /// Channels of a token.
-    pub embed_dim: usize,
-    /// Blocks.
-    pub depth: usize,
-    /// Attention heads.
-    pub num_heads: usize,
-    /// Hidden channels of an MLP over `embed_dim`.
-    pub mlp_ratio: usize,
-    /// Whether the q, k, v projection has a bias.
-    pub qkv_bias: bool,
-    /// Epsilon of every layer norm.
-    pub norm_eps: f64,
-}
-
-impl Default for EncoderConfig {
-    /// `deit_small_patch16` at 224 pixels.
-    fn default() -> Self {
-        Self {
-            image_size: 224,
-            patch_size: 16,
-            embed_dim: 384,
-            depth: 12,
-            num_heads: 6,
-            mlp_ratio: 4,
-            qkv_bias: true,
-            norm_eps: 1e-6, // timm's and the DeiT authors' value
-        }
-    }
-}
-
-impl EncoderConfig {
-    /// `g`: patches along a side.
-    pub fn grid(&self) -> usize {
-        self.image_size / self.patch_size
-    }
-
-    /// `p`: patches.
-    pub fn patches(&self) -> usize {
-        self.grid().pow(2)
-    }
-
-    /// What is wrong with it, if anything.
-    pub fn check(&self) -> Result<(), String> {
-        let sizes = [self.image_size, self.patch_size, self.embed_dim, self.depth, self.num_heads];
-        if sizes.contains(&0) || self.mlp_ratio == 0 {
-            return Err("every size of the encoder must be at least 1".to_owned());
-        }
-        if !self.image_size.is_multiple_of(self.patch_size) {
-            let Self { image_size, patch_size, .. } = self;
-            return Err(format!(
-                "image_size {image_size} is no multiple of patch_size {patch_size}"
-            ));
-        }
-        if !self.embed_dim.is_multiple_of(self.num_heads) {
-            let Self { embed_dim, num_heads, .. } = self;
-            return Err(format!("embed_dim {embed_dim} is no multiple of num_heads {num_heads}"));
-        }
-        Ok(())
-    }
-}
 
 /// An encoder block: attention and MLP, each behind a norm, scaled by channel, around a skip.
 #[derive(Module, Debug)]
@@ -94,8 +26,8 @@ pub struct Block {
 
 impl Block {
     /// An empty block.
-    pub fn new(config: &EncoderConfig, device: &Device) -> Self {
-        let EncoderConfig { embed_dim: d, num_heads, mlp_ratio, qkv_bias, norm_eps, .. } = *config;
+    pub fn new(config: &VitConfig, device: &Device) -> Self {
+        let VitConfig { embed_dim: d, num_heads, mlp_ratio, qkv_bias, norm_eps, .. } = *config;
         Self {
             gamma_1: param([d], device),
             gamma_2: param([d], device),
@@ -122,7 +54,7 @@ impl Block {
 }
 
 /// The blocks of an encoder, empty.
-pub fn blocks(config: &EncoderConfig, device: &Device) -> Vec<Block> {
+pub fn blocks(config: &VitConfig, device: &Device) -> Vec<Block> {
     (0..config.depth).map(|_| Block::new(config, device)).collect()
 }
 
@@ -141,7 +73,7 @@ pub fn tokens<const S: usize>(
 }
 
 /// The patch embedding of an encoder, empty.
-pub fn patch_embed(config: &EncoderConfig, device: &Device) -> PatchEmbed {
+pub fn patch_embed(config: &VitConfig, device: &Device) -> PatchEmbed {
     PatchEmbed::new(config.embed_dim, config.patch_size, device)
 }
 
@@ -152,7 +84,7 @@ pub fn patch_embed(config: &EncoderConfig, device: &Device) -> PatchEmbed {
 /// position (it is added to the token) and whose blocks have no LayerScale (the scales become 1).
 /// The classifier (`head.weight`, `head.bias`) is left out by name. Every other tensor is handed
 /// on, so that the loader names what is missing, unused or misshapen.
-pub fn encoder_arrays(arrays: Arrays, config: &EncoderConfig) -> Arrays {
+pub fn encoder_arrays(arrays: Arrays, config: &VitConfig) -> Arrays {
     let mut found: Arrays = arrays
         .into_iter()
         .filter(|(name, _)| !["head.weight", "head.bias"].contains(&name.as_str()))
@@ -177,7 +109,7 @@ fn renamed(name: &str) -> String {
 }
 
 /// A `pos_embed` of `p + 1` positions loses the first, which is added to `cls_token`.
-fn give_the_class_token_its_position(arrays: &mut Arrays, config: &EncoderConfig) {
+fn give_the_class_token_its_position(arrays: &mut Arrays, config: &VitConfig) {
     let (p, d) = (config.patches(), config.embed_dim);
     let shaped = |name: &str, shape: &[usize]| arrays.get(name).is_some_and(|a| a.shape == shape);
     if !shaped("pos_embed", &[1, p + 1, d]) || !shaped("cls_token", &[1, 1, d]) {

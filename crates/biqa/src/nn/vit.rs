@@ -12,7 +12,7 @@ use super::gelu::gelu;
 use super::layers::{Conv, LayerNorm, Linear, param};
 
 /// Sizes of a ViT; the defaults are timm's `vit_small_patch16_224`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VitConfig {
     /// Side of the square picture, in pixels.
@@ -51,6 +51,37 @@ impl Default for VitConfig {
             num_classes: 1000,
             layer_scale: false,
         }
+    }
+}
+
+impl VitConfig {
+    /// `g`: patches along a side.
+    pub fn grid(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+
+    /// `p`: patches.
+    pub fn patches(&self) -> usize {
+        self.grid().pow(2)
+    }
+
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        let sizes = [self.image_size, self.patch_size, self.embed_dim, self.depth, self.num_heads];
+        if sizes.contains(&0) || self.mlp_ratio == 0 {
+            return Err("every size of the encoder must be at least 1".to_owned());
+        }
+        if !self.image_size.is_multiple_of(self.patch_size) {
+            let Self { image_size, patch_size, .. } = self;
+            return Err(format!(
+                "image_size {image_size} is no multiple of patch_size {patch_size}"
+            ));
+        }
+        if !self.embed_dim.is_multiple_of(self.num_heads) {
+            let Self { embed_dim, num_heads, .. } = self;
+            return Err(format!("embed_dim {embed_dim} is no multiple of num_heads {num_heads}"));
+        }
+        Ok(())
     }
 }
 

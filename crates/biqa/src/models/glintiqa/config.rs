@@ -127,19 +127,11 @@ impl GlintIqaConfig {
 
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<(), String> {
-        let Self { image_size, patch_size, embed_dim, num_heads, depth, .. } = *self;
-        if [image_size, patch_size, embed_dim, num_heads, self.mlp_ratio].contains(&0) {
-            return Err("every size must be at least 1".to_owned());
-        }
+        self.vit().check()?;
+        let Self { patch_size, depth, .. } = *self;
         // Patch embeddings of the ResNet have kernels of a quarter to a sixteenth of a patch.
-        if !patch_size.is_multiple_of(16) || !image_size.is_multiple_of(patch_size) {
-            return Err(format!(
-                "patch_size must be a multiple of 16 and image_size one of patch_size, found \
-                 {patch_size} and {image_size}"
-            ));
-        }
-        if !embed_dim.is_multiple_of(num_heads) {
-            return Err(format!("embed_dim {embed_dim} is no multiple of num_heads {num_heads}"));
+        if !patch_size.is_multiple_of(16) {
+            return Err(format!("patch_size {patch_size} is no multiple of 16"));
         }
         let rising = self.feature_indices.windows(2).all(|w| w[0] < w[1]);
         let known = self.feature_indices.iter().all(|&i| i < depth);
