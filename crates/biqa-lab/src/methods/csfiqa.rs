@@ -202,10 +202,6 @@ impl Method for CsfiqaMethod {
         })
     }
 
-    fn score(&self, net: &Csfiqa, crops: Tensor<4>) -> Tensor<1> {
-        net.score(crops)
-    }
-
     fn exported(&self, net: &Csfiqa) -> (serde_json::Value, Arrays) {
         (super::config_json(&self.config), collect(net))
     }

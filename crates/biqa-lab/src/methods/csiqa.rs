@@ -399,10 +399,6 @@ impl Method for CsiqaMethod {
         net
     }
 
-    fn score(&self, net: &Csiqa, crops: Tensor<4>) -> Tensor<1> {
-        net.score(crops)
-    }
-
     fn exported(&self, net: &Csiqa) -> (serde_json::Value, Arrays) {
         (super::config_json(&self.config), collect(net))
     }

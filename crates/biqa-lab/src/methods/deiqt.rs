@@ -3,7 +3,7 @@
 
 use biqa::models::deiqt::{Deiqt, DeiqtConfig};
 use biqa::weights::{Arrays, collect};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::init::{self, Family};
@@ -69,10 +69,6 @@ impl Method for DeiqtMethod {
         let score = net.score(batch.crops.clone());
         let loss = smooth_l1(score, batch.crop_targets(), self.options.beta);
         Ok(Terms::default().with("smooth_l1", loss))
-    }
-
-    fn score(&self, net: &Deiqt, crops: Tensor<4>) -> Tensor<1> {
-        net.score(crops)
     }
 
     fn exported(&self, net: &Deiqt) -> (serde_json::Value, Arrays) {

@@ -228,8 +228,8 @@ impl Method for GlintIqaMethod {
         }
     }
 
-    fn score(&self, net: &GlintIqa, crops: Tensor<4>) -> Tensor<1> {
-        net.score(crops)
+    fn training_label(&self, set: &str, label: f32) -> f32 {
+        training_label(set, label)
     }
 
     fn exported(&self, net: &GlintIqa) -> (serde_json::Value, Arrays) {

@@ -359,13 +359,6 @@ impl Method for LmlIqaMethod {
         net
     }
 
-    fn score(&self, net: &LmlIqa, crops: Tensor<4>) -> Tensor<1> {
-        match (&self.teacher, self.options.score_with) {
-            (Some(teacher), ScoreWith::Teacher) => teacher.net().score(crops.inner()),
-            _ => net.score(crops),
-        }
-    }
-
     fn exported(&self, net: &LmlIqa) -> (serde_json::Value, Arrays) {
         let mut arrays = match (&self.teacher, self.options.score_with) {
             (Some(teacher), ScoreWith::Teacher) => collect(teacher.net()),

@@ -201,10 +201,14 @@ pub trait Method: Clone {
         net
     }
 
-    /// `[n, 3, s, s] -> [n]`: scores in evaluation mode, on the device of `net`.
-    fn score(&self, net: &Self::Net, crops: Tensor<4>) -> Tensor<1>;
+    /// What training aims at for a raw label of a set, by its key; the label itself for most. Labels of
+    /// photos that are measured stay as they are.
+    fn training_label(&self, _set: &str, label: f32) -> f32 {
+        label
+    }
 
-    /// What goes into a model file: the network's config as the registry reads it, and its arrays.
+    /// What goes into a model file, and so what is measured: the network's config as the registry
+    /// reads it, and its arrays.
     fn exported(&self, net: &Self::Net) -> (serde_json::Value, Arrays);
 
     /// What the method keeps between steps, for a checkpoint.

@@ -3,11 +3,11 @@
 //!
 //! Shapes: `b` crops of a step.
 
-use biqa::models::qpt::{QptConfig, backbone, network, score, score_in};
+use biqa::models::qpt::{QptConfig, backbone, network, score_in};
 use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
 use biqa::nn::resnet::ResNet;
 use biqa::weights::{Arrays, collect, load, visit};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::init::Rule;
@@ -115,10 +115,6 @@ impl Method for QptMethod {
             Some(seen) => seen.put_into(net, BATCH_NORM_MOMENTUM),
             None => net,
         }
-    }
-
-    fn score(&self, net: &ResNet, crops: Tensor<4>) -> Tensor<1> {
-        score(net, crops)
     }
 
     fn exported(&self, net: &ResNet) -> (serde_json::Value, Arrays) {

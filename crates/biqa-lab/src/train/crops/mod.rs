@@ -309,7 +309,9 @@ impl<'a, M: Method> Run<'a, M> {
     fn label(&self, photo: &Photo) -> f32 {
         match self.recipe.labels {
             Labels::Normalised => photo.target,
-            Labels::Raw => photo.score as f32,
+            Labels::Raw => {
+                self.stages[self.stage].training_label(&photo.dataset, photo.score as f32)
+            }
         }
     }
 
