@@ -18,7 +18,7 @@ pub use data::{
     DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DataSplitArgs,
 };
 pub use degrade::DegradeArgs;
-pub use lab::{DatasetArgs, LoadArgs, MeasureArgs};
+pub use lab::{DatasetArgs, InitArgs, LoadArgs, MeasureArgs};
 pub use measure::{EvaluateArgs, ProtocolArgs};
 pub use report::ReportArgs;
 
@@ -292,9 +292,8 @@ pub struct TrainArgs {
     #[arg(value_hint = ValueHint::DirPath, help_heading = "Data")]
     pub image_root: Option<PathBuf>,
 
-    /// Weights to begin from: safetensors or .pth [default: as the recipe says]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Run")]
-    pub init: Option<PathBuf>,
+    #[command(flatten)]
+    pub init: InitArgs,
 
     /// Folder of the run: checkpoints, log, best weights
     #[arg(short, long, value_name = "RUN", default_value = "run", value_hint = ValueHint::DirPath)]
@@ -304,6 +303,13 @@ pub struct TrainArgs {
     /// Go on from the last checkpoint in RUN
     #[arg(long, help_heading = "Run")]
     pub resume: bool,
+
+    /// Train nothing: how well does ridge regression do on the frozen backbone, as it starts?
+    ///
+    /// Its features are averaged over a photo's crops; the penalty is chosen on the photos that
+    /// choose. Whatever is trained should do better. For the papers' methods.
+    #[arg(long, conflicts_with_all = ["out", "resume", "checkpoint_steps"], help_heading = "Run")]
+    pub ridge: bool,
 
     /// Seed of everything that is drawn
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Run")]

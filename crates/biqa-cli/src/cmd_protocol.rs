@@ -1,7 +1,7 @@
 //! `biqa protocol`: a recipe over splits, its progress to the terminal, its figures as a table.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,7 +17,8 @@ use biqa_lab::results::{Part, Protocol, Repeat};
 use biqa_lab::splits::Form;
 use biqa_lab::stats::summary;
 use biqa_lab::train::StepReport;
-use biqa_lab::train::job::{init, read_recipe, with_content};
+use biqa_lab::train::initial::Initial;
+use biqa_lab::train::job::{read_recipe, with_content};
 
 use crate::args::ProtocolArgs;
 use crate::cmd_evaluate::{measures, number};
@@ -51,10 +52,11 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
     let (recipe, recipe_text) = read_recipe(Some(&args.recipe), Some(&args.dataset.name))?;
     let options = with_content(args.load.options(), &recipe, Some(&args.recipe));
     let source = open(&args.dataset.name, &args.dataset.root, &options)?;
-    let (init, init_name, init_digest) = init(args.init.as_deref(), &recipe)?;
+    let given = args.init.given();
+    let init = Initial::read(&given, &recipe)?;
     let target = target(args)?;
     let sets = [Some(&source), target.as_ref()].into_iter().flatten();
-    let seen = seen(args.init.as_deref(), sets.map(|set| set.dataset.as_str()))?;
+    let seen = seen(&given.init, sets.map(|set| set.dataset.as_str()))?;
     if let Some(warning) = &seen {
         say(&format!("warning: {warning}"));
     }
@@ -63,8 +65,6 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
         recipe,
         recipe_text,
         init,
-        init_name,
-        init_digest,
         target,
         source,
         train_on: if args.train_part == "train" { TrainOn::Train } else { TrainOn::All },
@@ -94,15 +94,19 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
 /// Why the figures may not be honest: the weights that every training begins with were themselves
 /// trained on one of the sets.
 fn seen<'a>(
-    init: Option<&Path>,
-    mut sets: impl Iterator<Item = &'a str>,
+    init: &[PathBuf],
+    sets: impl Iterator<Item = &'a str>,
 ) -> anyhow::Result<Option<String>> {
-    let card = match init {
-        None => Some(Scorer::builtin()?.card().clone()),
-        Some(path) => biqa::weights::read(path)?.1,
+    let cards = match init {
+        [] => vec![Scorer::builtin()?.card().clone()],
+        paths => {
+            let cards = paths.iter().map(|path| Ok(biqa::weights::read(path)?.1));
+            cards.filter_map(Result::transpose).collect::<anyhow::Result<_>>()?
+        }
     };
-    let trained_on = |card: &ModelCard| sets.any(|set| set == card.data.dataset);
-    Ok(card.filter(trained_on).map(|card| {
+    let sets: Vec<&str> = sets.collect();
+    let trained_on = |card: &ModelCard| sets.contains(&card.data.dataset.as_str());
+    Ok(cards.into_iter().find(trained_on).map(|card| {
         format!(
             "the initial weights ({} {}) were trained on photos of {} ({}): photos that are tested \
              on may be among them, so these figures are too good",

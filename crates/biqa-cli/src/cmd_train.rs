@@ -5,21 +5,23 @@ use std::time::Instant;
 
 use anyhow::bail;
 use biqa_lab::datasets::Direction;
+use biqa_lab::methods::Start;
 use biqa_lab::train::checkpoint::Validation;
-use biqa_lab::train::job::{DataSource, Job, train};
+use biqa_lab::train::job::{DataSource, Job, ridge, train};
+use biqa_lab::train::run::Bar;
 use biqa_lab::train::{Outcome, Progress, StepReport};
 
 use crate::args::TrainArgs;
 use crate::exit::Exit;
 use crate::memory;
-use crate::words::{say, shown};
+use crate::words::{out, say, shown};
 
 pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     memory::keep_freed();
     let job = Job {
         recipe: args.recipe.clone(),
         source: source(args)?,
-        init: args.init.clone(),
+        init: args.init.given(),
         out: args.out.clone(),
         resume: args.resume,
         seed: args.seed,
@@ -29,6 +31,10 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     let run = &args.run;
     let steps = run.wants_progress();
     let mut talk = Talk { quiet: run.quiet, steps, last: None, start: None, seen: 0 };
+    if args.ridge {
+        print(&ridge(&job, &mut talk)?)?;
+        return Ok(Exit::Fine);
+    }
     let made = train(&job, &mut talk)?;
     let Outcome { history, kept, .. } = &made.outcome;
     let figures = history.get(*kept).map_or(String::new(), Validation::words);
@@ -38,6 +44,23 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
         shown(&made.weights)
     ));
     Ok(Exit::Fine)
+}
+
+/// The bar, as a line on stdout.
+fn print(bar: &Bar) -> anyhow::Result<()> {
+    let start = match bar.from {
+        Start::Whole => "a network that was trained before",
+        Start::Backbone => "a pre-trained backbone",
+        Start::Fresh => "random numbers",
+    };
+    let test = bar.test.as_ref().map(|test| format!("; test: {}", test.words()));
+    out!(
+        "ridge on {start}, penalty {}: val: {}{}",
+        bar.penalty,
+        bar.val.words(),
+        test.unwrap_or_default()
+    );
+    Ok(())
 }
 
 fn source(args: &TrainArgs) -> anyhow::Result<DataSource> {

@@ -18,10 +18,13 @@ use insta::assert_snapshot;
 use kills::Training;
 
 /// Method, optimiser steps in all, steps of a stage, the terms of its loss.
-const METHODS: [(&str, usize, usize, &[&str]); 3] = [
+const METHODS: [(&str, usize, usize, &[&str]); 6] = [
     ("deiqt", 12, 12, &["smooth_l1"]),
     ("csiqa", 12, 6, &["smooth_l1", "contrast"]),
     ("lmliqa", 12, 12, &["smooth_l1", "contrast", "mutual"]),
+    ("csfiqa", 12, 12, &["smooth_l1", "scl"]),
+    ("glintiqa", 12, 12, &["l1"]),
+    ("qpt", 12, 12, &["smooth_l1"]),
 ];
 
 /// The recipe of the repository.
@@ -30,7 +33,7 @@ fn recipe(method: &str) -> String {
     fs::read_to_string(folder.join(format!("{method}-smoke.toml"))).expect("a recipe")
 }
 
-/// Photos, labels and the three recipes, every method trained without a stop in `METHOD-whole`:
+/// Photos, labels and the recipes, every method trained without a stop in `METHOD-whole`:
 /// made once; every test may look, none may change what is there.
 fn whole() -> &'static Place {
     static WHOLE: OnceLock<Place> = OnceLock::new();
@@ -48,7 +51,10 @@ fn args<'a>(method: &str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let recipe = match method {
         "deiqt" => "deiqt.toml",
         "csiqa" => "csiqa.toml",
-        _ => "lmliqa.toml",
+        "lmliqa" => "lmliqa.toml",
+        "csfiqa" => "csfiqa.toml",
+        "glintiqa" => "glintiqa.toml",
+        _ => "qpt.toml",
     };
     let mut args = vec!["train", recipe, "--data", "labels.csv", "--seed", "3", "-j", "2"];
     args.extend(["--checkpoint-steps", "1", "--out", out]);
@@ -68,11 +74,17 @@ fn survives(number: usize) {
         |out: &'static str, more: &[&'static str]| args("deiqt", out, more),
         |out: &'static str, more: &[&'static str]| args("csiqa", out, more),
         |out: &'static str, more: &[&'static str]| args("lmliqa", out, more),
+        |out: &'static str, more: &[&'static str]| args("csfiqa", out, more),
+        |out: &'static str, more: &[&'static str]| args("glintiqa", out, more),
+        |out: &'static str, more: &[&'static str]| args("qpt", out, more),
     ][number];
     let [out, twin] = [
         ["deiqt-killed", "deiqt-whole"],
         ["csiqa-killed", "csiqa-whole"],
         ["lmliqa-killed", "lmliqa-whole"],
+        ["csfiqa-killed", "csfiqa-whole"],
+        ["glintiqa-killed", "glintiqa-whole"],
+        ["qpt-killed", "qpt-whole"],
     ][number];
     assert!(out.starts_with(method));
     Training { place: whole(), args, steps, steps_of_stage, out, whole: twin }.survives();
@@ -91,6 +103,21 @@ fn csiqa_and_its_teacher_killed_twenty_times_equal_those_that_were_not() {
 #[test]
 fn lmliqa_and_its_teacher_killed_twenty_times_equal_those_that_were_not() {
     survives(2);
+}
+
+#[test]
+fn csfiqa_killed_twenty_times_equals_one_that_was_not() {
+    survives(3);
+}
+
+#[test]
+fn glintiqa_and_its_batch_norms_killed_twenty_times_equal_those_that_were_not() {
+    survives(4);
+}
+
+#[test]
+fn qpt_and_its_batch_norms_killed_twenty_times_equal_those_that_were_not() {
+    survives(5);
 }
 
 #[test]

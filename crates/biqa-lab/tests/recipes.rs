@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use biqa_lab::methods::registry::NAMES;
 use biqa_lab::train::recipe::Recipe;
 
 fn recipes() -> Vec<(String, PathBuf)> {
@@ -33,7 +34,7 @@ fn every_recipe_parses_and_has_the_name_of_its_file() {
 
 #[test]
 fn every_method_has_a_tiny_recipe_of_the_same_budget_and_one_for_tests() {
-    for method in ["deiqt", "csiqa", "lmliqa"] {
+    for method in NAMES {
         for preset in ["tiny", "smoke"] {
             let name = format!("{method}-{preset}");
             let path = recipes().into_iter().find(|(found, _)| *found == name);

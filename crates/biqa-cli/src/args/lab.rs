@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use biqa_lab::datasets::{Content, Direction, LabelForm, Options};
 use biqa_lab::evaluate::IntervalRule;
 use biqa_lab::splits::Form;
+use biqa_lab::train::initial::Given;
 use clap::{Args, ValueHint};
 
 /// A dataset and its folder.
@@ -161,5 +162,28 @@ pub(super) fn parse_interval(text: &str) -> Result<IntervalRule, String> {
         "percentile" => Ok(IntervalRule::Percentile),
         "clustered" => Ok(IntervalRule::Clustered),
         _ => Err("expected auto, bca, percentile or clustered".to_owned()),
+    }
+}
+
+/// What a training begins from.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Weights to begin from: safetensors or .pth [default: as the recipe says]
+    ///
+    /// Once for each backbone of a network that has two.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Run")]
+    pub init: Vec<PathBuf>,
+
+    /// LLaMA-7B, for csfiqa: safetensors, its .index.json, or consolidated.00.pth
+    ///
+    /// Only the one layer that the method freezes is read.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Run")]
+    pub llama: Option<PathBuf>,
+}
+
+impl InitArgs {
+    /// As a training takes them.
+    pub fn given(&self) -> Given {
+        Given { init: self.init.clone(), llama: self.llama.clone() }
     }
 }

@@ -10,8 +10,8 @@ use clap::{ArgGroup, Args, ValueHint};
 
 use super::RunArgs;
 use super::lab::{
-    DatasetArgs, LoadArgs, MeasureArgs, SplitArgs, parse_content, parse_direction, parse_form,
-    parse_range,
+    DatasetArgs, InitArgs, LoadArgs, MeasureArgs, SplitArgs, parse_content, parse_direction,
+    parse_form, parse_range,
 };
 
 // By hand, because clap writes the choice between flags on one line, however long it gets.
@@ -232,9 +232,8 @@ pub struct ProtocolArgs {
     #[command(flatten)]
     pub measure: MeasureArgs,
 
-    /// Weights to begin from: safetensors or .pth [default: as the recipe says]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Run")]
-    pub init: Option<PathBuf>,
+    #[command(flatten)]
+    pub init: InitArgs,
 
     /// Folder of the run: a folder a training under splits/, one a protocol with the results
     #[arg(short, long, value_name = "RUN", default_value = "run", value_hint = ValueHint::DirPath)]

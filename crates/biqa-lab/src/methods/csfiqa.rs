@@ -41,7 +41,6 @@ impl Default for CsfiqaOptions {
 pub struct CsfiqaMethod {
     config: CsfiqaConfig,
     options: CsfiqaOptions,
-    llama: Arrays,
 }
 
 /// The terms of a step before they are weighted, and what they were made of.
@@ -59,14 +58,12 @@ pub struct CsfiqaLosses {
 impl CsfiqaMethod {
     /// `config` must have passed its check.
     pub fn new(config: CsfiqaConfig, options: CsfiqaOptions) -> Self {
-        Self { config, options, llama: Arrays::new() }
+        Self { config, options }
     }
 
-    /// With the frozen layer of a language model, as [`biqa::models::csfiqa::llama_arrays`] reads
-    /// it. `ic = "llama7b"` needs it, unless a whole checkpoint brings the layer.
-    #[must_use]
-    pub fn with_llama(self, llama: Arrays) -> Self {
-        Self { llama, ..self }
+    /// The network's sizes.
+    pub fn config(&self) -> &CsfiqaConfig {
+        &self.config
     }
 
     /// The parts of (6.8).
@@ -88,16 +85,15 @@ impl CsfiqaMethod {
         CsfiqaLosses { output, stages, scl, reg }
     }
 
-    /// The frozen layer where no checkpoint brings it.
+    /// The frozen layer where no file brings it.
     fn frozen_arrays(&self, empty: &Csfiqa, seed: u64) -> Result<Arrays, TrainError> {
         match self.config.ic {
             Concentration::None => Ok(Arrays::new()),
-            Concentration::Llama7b if self.llama.is_empty() => Err(TrainError::Data(
+            Concentration::Llama7b => Err(TrainError::Data(
                 "csfiqa: ic = \"llama7b\" needs the weights of LLaMA-7B, which biqa may not ship: \
-                 give their file, or use ic = \"none\" (csfiqa-lite) or \"random\""
+                 give their file with --llama, or use ic = \"none\" (csfiqa-lite) or \"random\""
                     .to_owned(),
             )),
-            Concentration::Llama7b => Ok(self.llama.clone()),
             Concentration::Random => {
                 let mut arrays = Arrays::new();
                 visit(empty, |name, value| {
@@ -142,6 +138,8 @@ impl Method for CsfiqaMethod {
         Needs { crop: self.config.crop, group: 1, whole: false }
     }
 
+    /// Besides a whole checkpoint `arrays` may hold an encoder of timm, the language model's layer
+    /// as [`biqa::models::csfiqa::llama_arrays`] reads it, or both.
     fn start(
         &self,
         arrays: Arrays,
@@ -150,6 +148,11 @@ impl Method for CsfiqaMethod {
         device: &Device,
     ) -> Result<(Csfiqa, Start), TrainError> {
         let empty = Csfiqa::new(&self.config, device);
+        let (mut llama, arrays): (Arrays, Arrays) =
+            arrays.into_iter().partition(|(key, _)| is_llama(key));
+        if llama.is_empty() {
+            llama = self.frozen_arrays(&empty, seed)?;
+        }
         let from = if arrays.is_empty() {
             Start::Fresh
         } else if arrays.keys().any(|key| key.starts_with("encoder.")) {
@@ -157,17 +160,14 @@ impl Method for CsfiqaMethod {
         } else {
             Start::Backbone
         };
-        let mut all = match from {
+        let mut all: Arrays = match from {
             Start::Backbone => crossvit::encoder_arrays(arrays)
                 .into_iter()
                 .map(|(key, array)| (format!("encoder.{key}"), array))
                 .collect(),
             Start::Whole | Start::Fresh => arrays,
         };
-        // Checkpoints leave the language model out.
-        if !all.keys().any(|key| is_llama(key)) {
-            all.extend(self.frozen_arrays(&empty, seed)?);
-        }
+        all.extend(llama);
         // A file made for scoring alone may lack the contrast's projections.
         let scl_missing = !all.keys().any(|key| key.starts_with(SCL));
         visit(&empty, |key, value| {
@@ -188,6 +188,10 @@ impl Method for CsfiqaMethod {
         is_llama(name)
     }
 
+    fn constant(&self, name: &str) -> bool {
+        is_llama(name)
+    }
+
     fn decays(&self, name: &str, dims: usize) -> bool {
         dims > 1 && !name.contains("pos_embed") && !name.contains("cls_token")
     }
@@ -200,6 +204,11 @@ impl Method for CsfiqaMethod {
             Some(scl) => terms.with("scl", scl * self.options.lambda_scl),
             None => terms,
         })
+    }
+
+    fn features(&self, net: &Csfiqa, crops: Tensor<4>) -> Tensor<2> {
+        let [small, large] = net.forward(crops).encoder.norm;
+        Tensor::cat(vec![super::summed_up(small, 1), super::summed_up(large, 1)], 1)
     }
 
     fn exported(&self, net: &Csfiqa) -> (serde_json::Value, Arrays) {

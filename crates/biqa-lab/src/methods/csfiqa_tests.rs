@@ -177,7 +177,8 @@ fn the_real_language_model_comes_from_a_file_or_is_asked_for_in_words() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("llama.safetensors");
     write_safetensors(&path, &file, None, Precision::F32).expect("a writable folder");
-    let method = method.with_llama(llama_arrays(&path, &config).expect("a layer"));
-    let (net, _) = started(&method, Arrays::new()).expect("it fits");
+    let (net, from) =
+        started(&method, llama_arrays(&path, &config).expect("a layer")).expect("it fits");
+    assert_eq!(from, Start::Fresh);
     assert_eq!(collect(&net), own);
 }

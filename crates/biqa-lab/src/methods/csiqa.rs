@@ -399,6 +399,10 @@ impl Method for CsiqaMethod {
         net
     }
 
+    fn features(&self, net: &Csiqa, crops: Tensor<4>) -> Tensor<2> {
+        super::summed_up(net.forward(crops).norm, 2)
+    }
+
     fn exported(&self, net: &Csiqa) -> (serde_json::Value, Arrays) {
         (super::config_json(&self.config), collect(net))
     }

@@ -3,7 +3,7 @@
 
 use biqa::models::deiqt::{Deiqt, DeiqtConfig};
 use biqa::weights::{Arrays, collect};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::init::{self, Family};
@@ -69,6 +69,10 @@ impl Method for DeiqtMethod {
         let score = net.score(batch.crops.clone());
         let loss = smooth_l1(score, batch.crop_targets(), self.options.beta);
         Ok(Terms::default().with("smooth_l1", loss))
+    }
+
+    fn features(&self, net: &Deiqt, crops: Tensor<4>) -> Tensor<2> {
+        super::summed_up(net.forward(crops).norm, 1)
     }
 
     fn exported(&self, net: &Deiqt) -> (serde_json::Value, Arrays) {

@@ -232,6 +232,12 @@ impl Method for GlintIqaMethod {
         training_label(set, label)
     }
 
+    fn features(&self, net: &GlintIqa, crops: Tensor<4>) -> Tensor<2> {
+        // The CNN's maps come through layers that start at random: the transformer's blocks alone.
+        let blocks = net.forward(crops, None).vgfe;
+        Tensor::cat(blocks.into_iter().map(|tokens| super::summed_up(tokens, 0)).collect(), 1)
+    }
+
     fn exported(&self, net: &GlintIqa) -> (serde_json::Value, Arrays) {
         (super::config_json(&self.config), collect(net))
     }

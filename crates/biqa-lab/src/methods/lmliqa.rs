@@ -359,6 +359,10 @@ impl Method for LmlIqaMethod {
         net
     }
 
+    fn features(&self, net: &LmlIqa, crops: Tensor<4>) -> Tensor<2> {
+        super::summed_up(net.forward(crops).tokens, 1)
+    }
+
     fn exported(&self, net: &LmlIqa) -> (serde_json::Value, Arrays) {
         let mut arrays = match (&self.teacher, self.options.score_with) {
             (Some(teacher), ScoreWith::Teacher) => collect(teacher.net()),

@@ -167,6 +167,12 @@ pub trait Method: Clone {
         false
     }
 
+    /// Whether a parameter is what [`Self::start`] brings, whatever is trained, and too large to be
+    /// in every checkpoint: those leave it out. Model files have it.
+    fn constant(&self, _name: &str) -> bool {
+        false
+    }
+
     /// Whether weight decay acts on a parameter of that name and number of dimensions.
     fn decays(&self, name: &str, dims: usize) -> bool;
 
@@ -207,6 +213,10 @@ pub trait Method: Clone {
         label
     }
 
+    /// What the backbone alone makes of crops, `[b, d]`: ridge regression on it, with the weights
+    /// that training starts from, is what training has to beat.
+    fn features(&self, net: &Self::Net, crops: Tensor<4>) -> Tensor<2>;
+
     /// What goes into a model file, and so what is measured: the network's config as the registry
     /// reads it, and its arrays.
     fn exported(&self, net: &Self::Net) -> (serde_json::Value, Arrays);
@@ -221,6 +231,15 @@ pub trait Method: Clone {
     fn restore(&mut self, _net: &Self::Net, _state: Arrays) -> Result<(), WeightsError> {
         Ok(())
     }
+}
+
+/// Tokens `[b, n, d]` as one vector a picture, `[b, (s + 1) d]`: the first `s`, which sum it up, and
+/// the mean of the others.
+fn summed_up(tokens: Tensor<3>, s: usize) -> Tensor<2> {
+    let [b, n, d] = tokens.dims();
+    let rest = tokens.clone().narrow(1, s, n - s).mean_dim(1);
+    let all = if s == 0 { rest } else { Tensor::cat(vec![tokens.narrow(1, 0, s), rest], 1) };
+    all.reshape([b, (s + 1) * d])
 }
 
 /// A config of plain numbers and names as JSON.

@@ -7,7 +7,7 @@ use biqa::models::qpt::{QptConfig, backbone, network, score_in};
 use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
 use biqa::nn::resnet::ResNet;
 use biqa::weights::{Arrays, collect, load, visit};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::init::Rule;
@@ -115,6 +115,10 @@ impl Method for QptMethod {
             Some(seen) => seen.put_into(net, BATCH_NORM_MOMENTUM),
             None => net,
         }
+    }
+
+    fn features(&self, net: &ResNet, crops: Tensor<4>) -> Tensor<2> {
+        net.forward(crops, None).features
     }
 
     fn exported(&self, net: &ResNet) -> (serde_json::Value, Arrays) {

@@ -134,8 +134,6 @@ fn options(settings: &Settings, job: &Job, threads: usize, folder: &Path) -> Opt
         fresh_crops: job.form == Form::Published,
         data_digest: source.digest() + &target.as_ref().map_or(String::new(), Manifest::digest),
         init: settings.init.clone(),
-        init_name: settings.init_name.clone(),
-        init_digest: settings.init_digest.clone(),
         seed: job.seed,
         threads,
         out: folder.to_owned(),
@@ -161,7 +159,7 @@ fn keep_model(
         manifest_digest: settings.source.digest(),
         train: options.train.len(),
         val: options.val.len(),
-        init: settings.init_name.clone(),
+        init: settings.init.name.clone(),
     };
     let card = card(&settings.recipe, outcome, scale, data, job.seed);
     let bytes = model_file(&outcome.weights, card, Precision::F16)?;

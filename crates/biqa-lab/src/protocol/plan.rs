@@ -78,7 +78,7 @@ impl Identity {
         let select_by = settings.select_by.unwrap_or_default();
         Self {
             recipe: settings.recipe.digest(),
-            init: settings.init_digest.clone(),
+            init: settings.init.digest.clone(),
             labels: settings.source.digest(),
             photos: joined(photos),
             target: settings.target.as_ref().zip(target).map(|(m, d)| [m.digest(), joined(d)]),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use biqa::weights::Arrays;
 use serde::{Deserialize, Serialize};
 
 use super::ProtocolError;
@@ -10,6 +9,7 @@ use crate::datasets::Manifest;
 use crate::evaluate::Measures;
 use crate::splits::{Form, FractionOf, Rule};
 use crate::train::SelectBy;
+use crate::train::initial::Initial;
 use crate::train::recipe::Recipe;
 
 /// A protocol run (sections 1, 2 and 9 name the switches).
@@ -20,11 +20,7 @@ pub struct Settings {
     /// The recipe as it was written.
     pub recipe_text: String,
     /// Initial weights.
-    pub init: Arrays,
-    /// Their name.
-    pub init_name: String,
-    /// SHA-256 of their file.
-    pub init_digest: String,
+    pub init: Initial,
     /// What the initial weights have seen of the sets, if anything: every report says it.
     pub seen: Option<String>,
     /// The set that is shared out; trained on, in a cross-dataset run.

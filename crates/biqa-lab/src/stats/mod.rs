@@ -13,6 +13,7 @@ mod fitter;
 mod logistic;
 mod normal;
 mod ranks;
+mod ridge;
 mod significance;
 mod summary;
 mod wilcoxon;
@@ -25,6 +26,7 @@ pub use correlation::{Errors, Kendall, errors, krcc, plcc, srcc};
 pub use logistic::{Curve, Fit, Status, fit_logistic, logistic4, logistic5};
 pub use normal::{normal_cdf, normal_quantile};
 pub use ranks::ranks;
+pub use ridge::Ridge;
 pub use significance::{
     Coefficient, Correlations, Test, fisher_interval, holm, independent, residual_f_test, steiger,
     williams,
@@ -77,6 +79,9 @@ pub enum StatsError {
         /// The level given.
         found: f64,
     },
+    /// Features that make no table.
+    #[error("features must be a table of finite numbers with one row or more, penalties above 0")]
+    Features,
     /// A number of crops an image that does not divide the predictions.
     #[error("{predictions} predictions cannot be shared out to images of {crops} crops each")]
     Crops {

@@ -4,26 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use biqa::random::{fnv1a64, splitmix64};
-use biqa::scorer::{Scorer, hex};
-use biqa::weights::{Arrays, Data, ModelCard, Precision, Scale, read, read_safetensors};
-use sha2::{Digest, Sha256};
+use biqa::weights::{Data, ModelCard, Precision, Scale};
 
 use super::checkpoint::write_atomic;
 use super::choose::SelectBy;
 use super::export::model_file;
+use super::initial::{Given, Initial};
 use super::photo::Photo;
 use super::recipe::{Card, Recipe, builtin};
-use super::run::{Options, Outcome, run};
+use super::run::{Bar, Options, Outcome, bar, run};
 use super::{Progress, TrainError};
 use crate::datasets::{self, Content, Direction, Manifest, Split};
 use crate::splits::{self, Rule};
 
 /// The recipe for somebody's own labels: the head of `lite` goes on learning.
 const FINETUNE: &str = include_str!("../../../../recipes/finetune.toml");
-/// What `--init` may be instead of a file: the model inside the binary.
-const BUILTIN: &str = "lite";
-/// What a recipe's `init.weights` is where chance alone decides.
-const CHANCE: &str = "none";
 /// Share of somebody's own photos that choose the epoch, by content.
 const VAL_SHARE: f64 = 0.2;
 /// The fewest contents to train on and to choose on, as the loop asks for them.
@@ -41,8 +36,8 @@ pub struct Job {
     pub recipe: Option<PathBuf>,
     /// What is trained on.
     pub source: DataSource,
-    /// Weights to begin from; `None`: those inside the binary, where the recipe says `lite`.
-    pub init: Option<PathBuf>,
+    /// Weights to begin from.
+    pub init: Given,
     /// The run folder.
     pub out: PathBuf,
     /// Whether to go on with a run that is there.
@@ -95,28 +90,60 @@ pub struct Made {
 
 /// Trains and writes `OUT/best.safetensors`, which `biqa score --weights` takes.
 pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, TrainError> {
+    let (options, manifest) = prepared(job, progress)?;
+    let (recipe, counts) = (&options.recipe, (options.train.len(), options.val.len()));
+    if counts.1 < FEW_VAL {
+        progress.note(&format!(
+            "note: the best epoch and the scale rest on {} photos: expect little; with 50 labels \
+             fine-tuning begins to tell",
+            counts.1
+        ));
+    }
+    let outcome = run(&options, progress)?;
+    let scale = outcome.scale(&options.val)?;
+    let data = Data {
+        dataset: manifest.dataset.clone(),
+        split: split_words(job, recipe),
+        labels: manifest.labels_words(),
+        manifest_digest: manifest.digest(),
+        train: counts.0,
+        val: counts.1,
+        init: options.init.name.clone(),
+    };
+    let card = card(recipe, &outcome, scale, data, job.seed);
+    let bytes = model_file(&outcome.weights, card, Precision::F16)?;
+    let weights = job.out.join("best.safetensors");
+    write_atomic(&weights, &bytes)?;
+    Ok(Made { weights, outcome, notes: manifest.notes, counts })
+}
+
+/// What ridge regression on the frozen start does, on the photos that choose and on the list's own
+/// test part.
+pub fn ridge(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Bar, TrainError> {
+    let (options, manifest) = prepared(job, progress)?;
+    let test = manifest.part(Split::Test);
+    let test = test.into_iter().map(|i| Photo::of(&manifest, i, "")).collect();
+    bar(&Options { test, ..options })
+}
+
+/// What a run is asked for, and the photos it is about.
+fn prepared(
+    job: &Job,
+    progress: &mut (dyn Progress + Send),
+) -> Result<(Options, Manifest), TrainError> {
     let dataset = match &job.source {
         DataSource::Dataset { name, .. } => Some(name.as_str()),
         DataSource::Labels { .. } => None,
     };
-    let (recipe, text) = read_recipe(job.recipe.as_deref(), dataset)?;
+    let (recipe, recipe_text) = read_recipe(job.recipe.as_deref(), dataset)?;
     let manifest = manifest(job, &recipe)?;
     for note in &manifest.notes {
         progress.note(note);
     }
     let (train, val) = parts(&manifest, job.seed)?;
     progress.note(&format!("{} photos to train on, {} to choose on", train.len(), val.len()));
-    if val.len() < FEW_VAL {
-        progress.note(&format!(
-            "note: the best epoch and the scale rest on {} photos: expect little; with 50 labels \
-             fine-tuning begins to tell",
-            val.len()
-        ));
-    }
-    let counts = (train.len(), val.len());
-    let (init, init_name, init_digest) = init(job.init.as_deref(), &recipe)?;
     let options = Options {
-        recipe_text: text,
+        recipe_text,
         train,
         val,
         test: Vec::new(),
@@ -124,9 +151,7 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
         select_by: SelectBy::default(),
         fresh_crops: false,
         data_digest: manifest.digest(),
-        init,
-        init_name: init_name.clone(),
-        init_digest,
+        init: Initial::read(&job.init, &recipe)?,
         seed: job.seed,
         threads: job.threads,
         out: job.out.clone(),
@@ -136,24 +161,9 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
             0 => CHECKPOINT_STEPS,
             steps => steps,
         },
-        recipe: recipe.clone(),
+        recipe,
     };
-    let outcome = run(&options, progress)?;
-    let scale = outcome.scale(&options.val)?;
-    let data = Data {
-        dataset: manifest.dataset.clone(),
-        split: split_words(job, &recipe),
-        labels: manifest.labels_words(),
-        manifest_digest: manifest.digest(),
-        train: counts.0,
-        val: counts.1,
-        init: init_name,
-    };
-    let card = card(&recipe, &outcome, scale, data, job.seed);
-    let bytes = model_file(&outcome.weights, card, Precision::F16)?;
-    let weights = job.out.join("best.safetensors");
-    write_atomic(&weights, &bytes)?;
-    Ok(Made { weights, outcome, notes: manifest.notes, counts })
+    Ok((options, manifest))
 }
 
 /// A recipe and its text; without a path the one for one's own labels. A method's name that is no
@@ -295,38 +305,6 @@ fn choose(manifest: &Manifest, seed: u64) -> Result<(Vec<usize>, Vec<usize>), Tr
     train.sort_unstable();
     val.sort_unstable();
     Ok((train, val))
-}
-
-/// The initial weights, their name and the digest of their file; without a path those inside the
-/// binary, where the recipe starts from them.
-pub fn init(path: Option<&Path>, recipe: &Recipe) -> Result<(Arrays, String, String), TrainError> {
-    let wanted = recipe.init();
-    let Some(path) = path else {
-        if wanted.weights == CHANCE {
-            return Ok((Arrays::new(), CHANCE.to_owned(), String::new()));
-        }
-        if wanted.weights != BUILTIN {
-            return Err(TrainError::Data(format!(
-                "the recipe starts from {}; give that file with --init",
-                wanted.weights
-            )));
-        }
-        let (arrays, _) = read_safetensors(biqa::scorer::LITE, "the built-in lite")?;
-        let digest = Scorer::builtin()?.digest().to_owned();
-        return Ok((arrays, "the built-in lite".to_owned(), digest));
-    };
-    let bytes =
-        std::fs::read(path).map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
-    let found = hex(&Sha256::digest(&bytes));
-    if !wanted.sha256.is_empty() && wanted.sha256 != found {
-        return Err(TrainError::Init {
-            name: wanted.weights.clone(),
-            expected: wanted.sha256.clone(),
-            found,
-        });
-    }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((read(path)?.0, name, found))
 }
 
 fn split_words(job: &Job, recipe: &Recipe) -> String {

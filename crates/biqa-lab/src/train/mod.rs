@@ -2,7 +2,7 @@
 //!
 //! Everything a step does is a function of (recipe, seed, step), so that a run which was killed and
 //! resumed equals one that was not, bit for bit. Order of the files: [`job`] a training as a command
-//! line says it, [`recipe`] what to do, [`mod@run`] what every training is asked for and gives, `lite`
+//! line says it, [`initial`] what it starts from, [`recipe`] what to do, [`mod@run`] what every training is asked for and gives, `lite`
 //! and `crops` the two loops, [`optim`], [`schedule`] and [`ema`] what they step with, [`folder`] and
 //! [`checkpoint`] what survives, [`choose`] and [`export`] what comes out.
 
@@ -12,6 +12,7 @@ mod crops;
 pub mod ema;
 pub mod export;
 pub mod folder;
+pub mod initial;
 pub mod job;
 pub mod lars;
 pub(crate) mod lite;

@@ -59,9 +59,24 @@ pub fn mirrored(picture: &Rgb8) -> Rgb8 {
     Rgb8::new(picture.width(), picture.height(), data).expect("mirroring keeps the size")
 }
 
+/// A picture turned upside down, as in water: the last row first.
+pub fn upside_down(picture: &Rgb8) -> Rgb8 {
+    let rows = picture.data().chunks_exact(3 * picture.width() as usize);
+    let data = rows.rev().flatten().copied().collect();
+    Rgb8::new(picture.width(), picture.height(), data).expect("turning keeps the size")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn turning_twice_is_the_identity() {
+        let data: Vec<u8> = (0..2 * 3 * 3).collect();
+        let picture = Rgb8::new(3, 2, data).expect("six pixels");
+        assert_eq!(upside_down(&picture).pixel(1, 0), picture.pixel(1, 1));
+        assert_eq!(upside_down(&upside_down(&picture)), picture);
+    }
 
     #[test]
     fn mirroring_twice_is_the_identity() {

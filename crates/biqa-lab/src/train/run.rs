@@ -11,10 +11,12 @@ use sha2::{Digest, Sha256};
 use super::checkpoint::Validation;
 use super::choose::SelectBy;
 use super::export::calibrate;
+use super::initial::Initial;
 use super::photo::Photo;
 use super::recipe::Recipe;
 use super::{Progress, TrainError, crops, lite};
 use crate::datasets::LabelScale;
+use crate::methods::Start;
 
 /// The fewest photos to train on and to choose on.
 const LEAST: (usize, usize) = (4, 3);
@@ -40,12 +42,8 @@ pub struct Options {
     pub fresh_crops: bool,
     /// Digest of the manifest they are from.
     pub data_digest: String,
-    /// Initial weights and their name.
-    pub init: Arrays,
-    /// See `init`.
-    pub init_name: String,
-    /// SHA-256 of the initial weights' file.
-    pub init_digest: String,
+    /// Initial weights.
+    pub init: Initial,
     /// Keys every random number.
     pub seed: u64,
     /// Worker threads; 0 for all cores.
@@ -84,6 +82,19 @@ pub struct Outcome {
     pub kept: usize,
 }
 
+/// What ridge regression on the frozen start of a network does: the bar that training has to clear.
+#[derive(Clone, Debug)]
+pub struct Bar {
+    /// Whether the start was trained before.
+    pub from: Start,
+    /// The penalty that did best on the photos that choose.
+    pub penalty: f64,
+    /// On the photos that choose.
+    pub val: Validation,
+    /// On the photos to report on, where there are any.
+    pub test: Option<Validation>,
+}
+
 impl Outcome {
     /// The map from raw numbers to 0..100, from the photos that chose.
     pub fn scale(&self, val: &[Photo]) -> Result<Scale, TrainError> {
@@ -103,6 +114,20 @@ pub fn run(options: &Options, progress: &mut (dyn Progress + Send)) -> Result<Ou
         Recipe::Lite(recipe) => lite::run(recipe, options, progress),
         Recipe::Crops(recipe) => crops::run(recipe, options, progress),
     })
+}
+
+/// How well ridge regression does on the frozen backbone, as a training of a paper's method would
+/// find it. Nothing is written.
+pub fn bar(options: &Options) -> Result<Bar, TrainError> {
+    check_data(options)?;
+    match &options.recipe {
+        Recipe::Crops(recipe) => crops::bar(recipe, options),
+        Recipe::Lite(recipe) => Err(TrainError::Data(format!(
+            "{} trains lite, whose first stage is a head on a frozen backbone: ridge regression is \
+             for the papers' methods",
+            recipe.name
+        ))),
+    }
 }
 
 fn check_data(options: &Options) -> Result<(), TrainError> {
@@ -134,7 +159,7 @@ pub(super) fn run_digest(options: &Options) -> String {
     hash.update(options.recipe.digest());
     hash.update(options.seed.to_le_bytes());
     hash.update(&options.data_digest);
-    hash.update(&options.init_digest);
+    hash.update(&options.init.digest);
     if options.select_by != SelectBy::default() {
         hash.update("select by plcc");
     }

@@ -14,11 +14,15 @@ use super::{Learner, Run};
 use crate::datasets::Direction;
 use crate::methods::Method;
 
+/// The best of [`Labels::Percent`].
+pub(super) const PERCENT: f64 = 100.0;
+
 impl<M: Method> Run<'_, M> {
     /// The network's numbers on 0..1, higher is better.
     fn quality(&self, raw: Vec<f64>) -> Vec<f64> {
         match self.recipe.labels {
             Labels::Normalised => raw,
+            Labels::Percent => raw.into_iter().map(|y| y / PERCENT).collect(),
             Labels::Raw => raw.into_iter().map(|y| self.options.scale.target(y)).collect(),
         }
     }
@@ -101,7 +105,7 @@ impl<M: Method> Run<'_, M> {
             config: config.clone(),
             view: self.view.clone(),
             val_raw,
-            rises: self.recipe.labels == Labels::Normalised
+            rises: self.recipe.labels != Labels::Raw
                 || self.options.scale.direction == Direction::Mos,
             kept: entry,
             history: self.history,

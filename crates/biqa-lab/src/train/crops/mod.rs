@@ -8,6 +8,7 @@ mod looks;
 mod measure;
 mod order;
 mod pictures;
+mod ridge;
 mod step;
 
 use biqa::parallel::ordered_ahead;
@@ -28,7 +29,7 @@ use super::optim::{AdamW, Group};
 use super::photo::Photo;
 use super::recipe::Keep;
 use super::recipe::crops::{CropsRecipe, Labels};
-use super::run::{Options, Outcome, run_digest};
+use super::run::{Bar, Options, Outcome, run_digest};
 use super::{Progress, StepReport, TrainError};
 use crate::methods::registry::Choice;
 use crate::methods::{Method, Start, StepKey};
@@ -49,6 +50,18 @@ pub(super) fn run(
         Choice::Csfiqa(method) => train(*method, recipe, options, progress),
         Choice::GlintIqa(method) => train(*method, recipe, options, progress),
         Choice::Qpt(method) => train(*method, recipe, options, progress),
+    }
+}
+
+/// What ridge regression on the frozen start does.
+pub(super) fn bar(recipe: &CropsRecipe, options: &Options) -> Result<Bar, TrainError> {
+    match &recipe.choice {
+        Choice::Deiqt(method) => ridge::bar(method, recipe, options),
+        Choice::Csiqa(method) => ridge::bar(&**method, recipe, options),
+        Choice::LmlIqa(method) => ridge::bar(&**method, recipe, options),
+        Choice::Csfiqa(method) => ridge::bar(&**method, recipe, options),
+        Choice::GlintIqa(method) => ridge::bar(&**method, recipe, options),
+        Choice::Qpt(method) => ridge::bar(&**method, recipe, options),
     }
 }
 
@@ -89,6 +102,8 @@ struct Run<'a, M> {
     /// The network's config in a model file, and what the run ended with: the weights that are kept
     /// and those of the last epoch.
     ended: Option<(serde_json::Value, Arrays, Arrays)>,
+    /// What checkpoints leave out.
+    constants: Arrays,
 }
 
 /// What learns.
@@ -133,7 +148,10 @@ impl<'a, M: Method> Run<'a, M> {
             folder,
             digest,
             ended: None,
+            constants: Arrays::new(),
         };
+        run.constants = collect(&net);
+        run.constants.retain(|name, _| run.stages[0].constant(name));
         let learner = match newest {
             None => {
                 let learner = run.learner(net, None)?;
@@ -170,7 +188,12 @@ impl<'a, M: Method> Run<'a, M> {
         net: M::Net,
         checkpoint: Checkpoint,
     ) -> Result<Option<Learner<M>>, TrainError> {
-        let Checkpoint { state, weights, ema, optimizer, best, method } = checkpoint;
+        let Checkpoint { state, mut weights, mut ema, optimizer, mut best, method } = checkpoint;
+        for arrays in [&mut weights, &mut ema, &mut best] {
+            if !arrays.is_empty() {
+                arrays.extend(self.constants.clone());
+            }
+        }
         (self.stage, self.step, self.history) = (state.stage, state.step, state.history);
         if self.stage == self.stages.len() {
             let config = self.stages[self.stage - 1].exported(&net).0;
@@ -309,6 +332,7 @@ impl<'a, M: Method> Run<'a, M> {
     fn label(&self, photo: &Photo) -> f32 {
         match self.recipe.labels {
             Labels::Normalised => photo.target,
+            Labels::Percent => photo.target * measure::PERCENT as f32,
             Labels::Raw => {
                 self.stages[self.stage].training_label(&photo.dataset, photo.score as f32)
             }
@@ -361,6 +385,10 @@ impl<'a, M: Method> Run<'a, M> {
             Some((_, kept, last)) => (kept.clone(), last.clone()),
             None => (best.clone(), ema.arrays()),
         };
+        let stored = |mut arrays: Arrays| {
+            arrays.retain(|name, _| !self.constants.contains_key(name));
+            arrays
+        };
         Checkpoint {
             state: State {
                 stage: self.stage,
@@ -373,10 +401,10 @@ impl<'a, M: Method> Run<'a, M> {
                 run_digest: self.digest.clone(),
                 files: Vec::new(),
             },
-            weights: collect(net),
-            ema: ema_arrays,
+            weights: stored(collect(net)),
+            ema: stored(ema_arrays),
             optimizer: optim.state(),
-            best,
+            best: stored(best),
             method: method.state(),
         }
         .write(&self.folder.checkpoints())
@@ -385,6 +413,6 @@ impl<'a, M: Method> Run<'a, M> {
 
 /// The network as a stage begins.
 fn start<M: Method>(method: &M, options: &Options) -> Result<(M::Net, Start), TrainError> {
-    let Options { init, init_name, seed, .. } = options;
-    method.start(init.clone(), init_name, *seed, &Device::flex())
+    let Options { init, seed, .. } = options;
+    method.start(init.arrays.clone(), &init.name, *seed, &Device::flex())
 }

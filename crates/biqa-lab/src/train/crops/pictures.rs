@@ -9,8 +9,8 @@ use biqa::resize::{Filter, crop, resize};
 use biqa::view::{CropAddress, Policy, View};
 
 use super::super::TrainError;
-use super::super::photo::{Photo, mirrored};
-use super::super::recipe::crops::{CropsRecipe, Looks};
+use super::super::photo::{Photo, mirrored, upside_down};
+use super::super::recipe::crops::{Crops, CropsRecipe, Looks};
 use super::order::Turn;
 
 /// Bytes of prepared pictures that are kept: photos are decoded anew each time beyond that.
@@ -86,9 +86,13 @@ impl<'a> Pictures<'a> {
         for _ in 0..needs.group {
             let top = draws.below(u64::from(h - side) + 1) as u32;
             let left = draws.below(u64::from(w - side) + 1) as u32;
-            let flip = draws.chance(self.recipe.crops.flip);
+            let Crops { flip, flip_v, .. } = self.recipe.crops;
+            let flip = draws.chance(flip);
+            // Without such flips nothing is drawn for them.
+            let flip_v = flip_v > 0.0 && draws.chance(flip_v);
             let plain = crop(&picture, left, top, side, side).map_err(bad)?;
-            cut.crops.push(if flip { mirrored(&plain) } else { plain });
+            let plain = if flip { mirrored(&plain) } else { plain };
+            cut.crops.push(if flip_v { upside_down(&plain) } else { plain });
             let (x, y) = (|x: u32| x as f32 / w as f32, |y: u32| y as f32 / h as f32);
             cut.boxes.push([x(left), y(top), x(left + side), y(top + side)]);
         }
@@ -118,6 +122,13 @@ impl<'a> Pictures<'a> {
                 let cut = view.apply(&picture).map_err(|e| bad(e.to_string()))?;
                 Ok(cut.looks.into_iter().flatten().collect())
             }
+            Looks::Corners => {
+                let (right, below) = (picture.width() - side, picture.height() - side);
+                let cut = |(left, top)| crop(&picture, left, top, side, side);
+                let centre = (even_half(right), even_half(below));
+                let places = [(0, 0), (right, 0), (0, below), (right, below), centre];
+                places.into_iter().map(|place| cut(place).map_err(|e| bad(e.to_string()))).collect()
+            }
             Looks::Random(n) => {
                 let set = format!("{}:", photo.dataset);
                 let path = photo.name.strip_prefix(&set).unwrap_or(&photo.name);
@@ -131,6 +142,12 @@ impl<'a> Pictures<'a> {
             }
         }
     }
+}
+
+/// Half of it, rounded to the even number where it lies between two (Python's `round`).
+fn even_half(n: u32) -> u32 {
+    let half = n / 2;
+    half + (n % 2) * (half % 2)
 }
 
 #[cfg(test)]
@@ -159,8 +176,8 @@ mod tests {
     fn a_box_says_where_a_crop_was_cut_before_it_was_mirrored() {
         let (_folder, photo, mut recipe) = made();
         let plain = photo.load().expect("a picture");
-        for flip in [0.0, 1.0] {
-            recipe.crops.flip = flip;
+        for (flip, flip_v) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+            (recipe.crops.flip, recipe.crops.flip_v) = (flip, flip_v);
             let pictures = Pictures::new(&recipe, 5);
             for round in 0..20 {
                 let cut = pictures.turn(&photo, Turn { photo: 0, round }, 0).expect("crops");
@@ -171,6 +188,7 @@ mod tests {
                     assert_eq!((at(x1, 50), at(y1, 40)), (left + 32, top + 32));
                     let expected = crop(&plain, left, top, 32, 32).expect("it fits");
                     let expected = if flip > 0.0 { mirrored(&expected) } else { expected };
+                    let expected = if flip_v > 0.0 { upside_down(&expected) } else { expected };
                     assert_eq!(*found, expected);
                 }
                 let whole = cut.whole.expect("it is asked for");
@@ -201,6 +219,13 @@ mod tests {
         assert_eq!(random(None).len(), 3);
         assert_eq!(random(None), random(None));
         assert_ne!(random(Some(1)), random(Some(2)));
+        // torchvision's FiveCrop of 50 x 40: 18 and 8 pixels are over.
+        let corners = pictures.looks(&photo, Looks::Corners, None).expect("crops");
+        let plain = photo.load().expect("a picture");
+        for (found, (left, top)) in corners.iter().zip([(0, 0), (18, 0), (0, 8), (18, 8), (9, 4)]) {
+            assert_eq!(*found, crop(&plain, left, top, 32, 32).expect("it fits"));
+        }
+        assert_eq!([0, 1, 2, 3, 4, 5, 7].map(even_half), [0, 0, 1, 2, 2, 2, 4]);
         // A grid is that of the model file.
         let grid = pictures.looks(&photo, Looks::Grid([2, 1]), None).expect("crops");
         let file = recipe.view("csv").apply(&photo.load().expect("a picture")).expect("a view");

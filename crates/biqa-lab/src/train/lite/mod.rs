@@ -75,8 +75,8 @@ impl<'a> Run<'a> {
         let plain = Device::flex();
         let (net, start) = network(
             &recipe.config,
-            options.init.clone(),
-            &options.init_name,
+            options.init.arrays.clone(),
+            &options.init.name,
             options.seed,
             &plain,
         )?;

@@ -2,9 +2,8 @@
 //! dataset at hand. Called where a command line names a recipe.
 
 use crate::datasets::find;
-use crate::methods::registry::NAMES;
 
-/// One recipe: its method, the sets it is for, its file's name and text.
+/// One recipe: the name it is asked for by (a method, or `csfiqa-lite`), the sets it is for, its file's name and text.
 struct Builtin {
     method: &'static str,
     sets: &'static [&'static str],
@@ -23,7 +22,7 @@ macro_rules! builtin {
     };
 }
 
-const BUILTIN: [Builtin; 18] = [
+const BUILTIN: [Builtin; 34] = [
     builtin!("deiqt", ["live", "csiq"], "deiqt-synthetic-small"),
     builtin!("deiqt", ["tid2013"], "deiqt-synthetic-middle"),
     builtin!("deiqt", ["kadid10k"], "deiqt-synthetic-large"),
@@ -42,6 +41,22 @@ const BUILTIN: [Builtin; 18] = [
     builtin!("lmliqa", ["kadid10k"], "lmliqa-synthetic-large"),
     builtin!("lmliqa", ["livec"], "lmliqa-authentic-small"),
     builtin!("lmliqa", ["koniq10k", "spaq", "livefb"], "lmliqa-authentic-large"),
+    builtin!("csfiqa", ["live", "csiq", "tid2013"], "csfiqa-synthetic-small"),
+    builtin!("csfiqa", ["kadid10k"], "csfiqa-synthetic-large"),
+    builtin!("csfiqa", ["livec"], "csfiqa-authentic-small"),
+    builtin!("csfiqa", ["koniq10k", "spaq"], "csfiqa-authentic-large"),
+    builtin!("csfiqa", ["livefb"], "csfiqa-livefb"),
+    builtin!("csfiqa-lite", ["live", "csiq", "tid2013"], "csfiqa-lite-synthetic-small"),
+    builtin!("csfiqa-lite", ["kadid10k"], "csfiqa-lite-synthetic-large"),
+    builtin!("csfiqa-lite", ["livec"], "csfiqa-lite-authentic-small"),
+    builtin!("csfiqa-lite", ["koniq10k", "spaq"], "csfiqa-lite-authentic-large"),
+    builtin!("csfiqa-lite", ["livefb"], "csfiqa-lite-livefb"),
+    builtin!("glintiqa", ["live", "csiq", "tid2013", "kadid10k", "livemd"], "glintiqa-synthetic"),
+    builtin!("glintiqa", ["bid", "livec", "koniq10k", "spaq", "livefb"], "glintiqa-authentic"),
+    builtin!("qpt", ["bid", "livec"], "qpt-authentic-small"),
+    builtin!("qpt", ["koniq10k", "spaq"], "qpt-authentic-large"),
+    builtin!("qpt", ["livefb"], "qpt-livefb"),
+    builtin!("qpt", ["live", "csiq", "tid2013", "kadid10k"], "qpt-synthetic"),
 ];
 
 /// File name and text of a method's recipe for a dataset; `None` where `method` names no method.
@@ -52,21 +67,17 @@ pub fn builtin(
     method: &str,
     dataset: &str,
 ) -> Option<Result<(&'static str, &'static str), String>> {
-    if !NAMES.contains(&method) {
-        return None;
-    }
-    let key = find(dataset).map_or(dataset, |set| set.key);
     let of_method = || BUILTIN.iter().filter(|recipe| recipe.method == method);
+    of_method().next()?;
+    let key = find(dataset).map_or(dataset, |set| set.key);
     if let Some(found) = of_method().find(|recipe| recipe.sets.contains(&key)) {
         return Some(Ok((found.name, found.text)));
     }
     let sets: Vec<&str> = of_method().flat_map(|recipe| recipe.sets).copied().collect();
-    let has = if sets.is_empty() {
-        "there is none inside biqa yet".to_owned()
-    } else {
-        format!("there are some for {}", sets.join(", "))
-    };
-    Some(Err(format!("there is no recipe of {method} for {key} ({has}): give a recipe's file")))
+    Some(Err(format!(
+        "there is no recipe of {method} for {key} (there are some for {}): give a recipe's file",
+        sets.join(", ")
+    )))
 }
 
 #[cfg(test)]
@@ -80,7 +91,8 @@ mod tests {
     fn every_one_is_a_recipe_of_its_method_for_sets_that_are_known() {
         for Builtin { method, sets, name, text } in BUILTIN {
             let recipe = Recipe::parse(text, Path::new(name)).expect("a recipe");
-            assert_eq!((recipe.method(), format!("{}.toml", recipe.name())), (method, name.into()));
+            assert_eq!(recipe.method(), method.strip_suffix("-lite").unwrap_or(method));
+            assert_eq!(format!("{}.toml", recipe.name()), name);
             for set in sets {
                 assert_eq!(find(set).map(|found| found.key), Some(*set), "{name}");
                 assert_eq!(builtin(method, set), Some(Ok((name, text))), "one a set");
@@ -93,6 +105,8 @@ mod tests {
         let found = builtin("deiqt", "CLIVE").expect("a method").expect("a recipe");
         assert_eq!(found.0, "deiqt-authentic-small.toml");
         assert_eq!(builtin("recipes/deiqt-tiny.toml", "livec"), None);
+        let found = builtin("csfiqa-lite", "spaq").expect("a method").expect("a recipe");
+        assert_eq!(found.0, "csfiqa-lite-authentic-large.toml");
         let why = builtin("csiqa", "bid").expect("a method").expect_err("no recipe");
         assert!(why.contains("csiqa for bid") && why.contains("livec"), "{why}");
     }

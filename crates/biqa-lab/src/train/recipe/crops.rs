@@ -72,6 +72,8 @@ pub enum Labels {
     Normalised,
     /// The number in the label file; a DMOS stays one.
     Raw,
+    /// 0 worst, 100 best, on the set's nominal range.
+    Percent,
 }
 
 /// What of a photo is seen.
@@ -88,6 +90,10 @@ pub struct Crops {
     pub std: [f32; 3],
     /// Probability that a crop is mirrored left-right in training.
     pub flip: f64,
+    /// Probability that it is then turned upside down like a picture in water; left out of a
+    /// recipe's digest where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flip_v: f64,
     /// What is looked at after an epoch.
     pub validate: Looks,
     /// What is looked at to report.
@@ -105,6 +111,8 @@ pub enum Looks {
     Random(u64),
     /// Columns and rows, evenly spaced.
     Grid([u32; 2]),
+    /// The four corners and the centre (torchvision's `FiveCrop`).
+    Corners,
 }
 
 /// The run.
@@ -140,6 +148,11 @@ pub struct Train {
 
 fn one() -> usize {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// More crops of a photo than this are no test.
@@ -202,13 +215,16 @@ impl CropsRecipe {
             let count = match looks {
                 Looks::Random(n) => n,
                 Looks::Grid([columns, rows]) => u64::from(columns) * u64::from(rows),
+                Looks::Corners => 5,
             };
             if !(1..=MOST_LOOKS).contains(&count) {
                 return Err(format!("crops.{key}: 1 to {MOST_LOOKS} crops, found {count}"));
             }
         }
-        if !(0.0..=1.0).contains(&crops.flip) {
-            return Err(format!("crops.flip is a probability, found {}", crops.flip));
+        for (key, flip) in [("flip", crops.flip), ("flip_v", crops.flip_v)] {
+            if !(0.0..=1.0).contains(&flip) {
+                return Err(format!("crops.{key} is a probability, found {flip}"));
+            }
         }
         // A side of the crop that its preparation can't give is found here, too.
         for dataset in crops.prepare.keys().map(String::as_str).chain(["csv"]) {
@@ -233,13 +249,14 @@ impl Looks {
         match self {
             Self::Random(n) => format!("{n} random crops of {side}"),
             Self::Grid([columns, rows]) => format!("grid {columns}x{rows} of {side}"),
+            Self::Corners => format!("four corners and the centre of {side}"),
         }
     }
 
     /// The grid of a view, with these crops instead where they stand in a grid.
     pub fn grid(self, grid: Grid) -> Grid {
         match self {
-            Self::Random(_) => grid,
+            Self::Random(_) | Self::Corners => grid,
             Self::Grid([columns, rows]) => Grid { columns, rows, ..grid },
         }
     }

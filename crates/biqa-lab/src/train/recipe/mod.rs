@@ -138,6 +138,7 @@ impl Recipe {
                 let target = match recipe.labels {
                     Labels::Normalised => "normalised",
                     Labels::Raw => "raw",
+                    Labels::Percent => "percent",
                 };
                 let prepare = recipe.crops.preparation(dataset).to_string();
                 (recipe.crops.test.label(recipe.choice.needs().crop), target, prepare)
