@@ -18,7 +18,7 @@ pub use data::{
     DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DataSplitArgs,
 };
 pub use degrade::DegradeArgs;
-pub use lab::{DatasetArgs, InitArgs, LoadArgs, MeasureArgs};
+pub use lab::{DatasetArgs, InitArgs, LoadArgs, MeasureArgs, SetArgs};
 pub use measure::{EvaluateArgs, ProtocolArgs};
 pub use report::ReportArgs;
 
@@ -264,7 +264,7 @@ pub struct ModelsArgs {
 #[command(override_usage = TRAIN_USAGE, after_help = TRAIN_EXAMPLES)]
 pub struct TrainArgs {
     /// Recipe: a TOML file with every number of the training, or a method's name for its paper's
-    /// recipe for the dataset (deiqt, csiqa, lmliqa)
+    /// recipe for the dataset (deiqt, csiqa, lmliqa, csfiqa, csfiqa-lite, glintiqa, qpt)
     ///
     /// Not needed with --data.
     #[arg(value_name = "RECIPE", required_unless_present = "data")]
@@ -291,6 +291,9 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR", requires = "data", conflicts_with = "dataset")]
     #[arg(value_hint = ValueHint::DirPath, help_heading = "Data")]
     pub image_root: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub set: SetArgs,
 
     #[command(flatten)]
     pub init: InitArgs,

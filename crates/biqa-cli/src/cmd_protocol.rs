@@ -17,7 +17,7 @@ use biqa_lab::results::{Part, Protocol, Repeat};
 use biqa_lab::splits::Form;
 use biqa_lab::stats::summary;
 use biqa_lab::train::StepReport;
-use biqa_lab::train::initial::Initial;
+use biqa_lab::train::initial::{BUILTIN, Initial};
 use biqa_lab::train::job::{read_recipe, with_content};
 
 use crate::args::ProtocolArgs;
@@ -49,14 +49,16 @@ pub fn run(args: &ProtocolArgs) -> anyhow::Result<Exit> {
 }
 
 fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
-    let (recipe, recipe_text) = read_recipe(Some(&args.recipe), Some(&args.dataset.name))?;
+    let (recipe, recipe_text) =
+        read_recipe(Some(&args.recipe), Some(&args.dataset.name), &args.set.set)?;
     let options = with_content(args.load.options(), &recipe, Some(&args.recipe));
     let source = open(&args.dataset.name, &args.dataset.root, &options)?;
     let given = args.init.given();
     let init = Initial::read(&given, &recipe)?;
     let target = target(args)?;
     let sets = [Some(&source), target.as_ref()].into_iter().flatten();
-    let seen = seen(&given.init, sets.map(|set| set.dataset.as_str()))?;
+    let own = recipe.init().weights == BUILTIN;
+    let seen = seen(&given.init, own, sets.map(|set| set.dataset.as_str()))?;
     if let Some(warning) = &seen {
         say(&format!("warning: {warning}"));
     }
@@ -92,13 +94,14 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
 }
 
 /// Why the figures may not be honest: the weights that every training begins with were themselves
-/// trained on one of the sets.
+/// trained on one of the sets. Without files, `own` tells whether they are those of this binary.
 fn seen<'a>(
     init: &[PathBuf],
+    own: bool,
     sets: impl Iterator<Item = &'a str>,
 ) -> anyhow::Result<Option<String>> {
     let cards = match init {
-        [] => vec![Scorer::builtin()?.card().clone()],
+        [] if own => vec![Scorer::builtin()?.card().clone()],
         paths => {
             let cards = paths.iter().map(|path| Ok(biqa::weights::read(path)?.1));
             cards.filter_map(Result::transpose).collect::<anyhow::Result<_>>()?

@@ -20,6 +20,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     memory::keep_freed();
     let job = Job {
         recipe: args.recipe.clone(),
+        changes: args.set.set.clone(),
         source: source(args)?,
         init: args.init.given(),
         out: args.out.clone(),
@@ -53,13 +54,9 @@ fn print(bar: &Bar) -> anyhow::Result<()> {
         Start::Backbone => "a pre-trained backbone",
         Start::Fresh => "random numbers",
     };
-    let test = bar.test.as_ref().map(|test| format!("; test: {}", test.words()));
-    out!(
-        "ridge on {start}, penalty {}: val: {}{}",
-        bar.penalty,
-        bar.val.words(),
-        test.unwrap_or_default()
-    );
+    let words = |v: &Validation| format!("SRCC {:.4}, PLCC {:.4}", v.srcc, v.plcc);
+    let test = bar.test.as_ref().map_or(String::new(), |test| format!("; test: {}", words(test)));
+    out!("ridge on {start}, penalty {}: val: {}{test}", bar.penalty, words(&bar.val));
     Ok(())
 }
 

@@ -26,8 +26,8 @@ fn a_card_says_where_the_model_comes_from_and_what_its_scores_look_like() {
 #[test]
 fn the_default_model_has_words_for_its_scale() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
-    let (recipe, _) =
-        biqa_lab::train::job::read_recipe(Some(&folder.join("lite.toml")), None).expect("a recipe");
+    let (recipe, _) = biqa_lab::train::job::read_recipe(Some(&folder.join("lite.toml")), None, &[])
+        .expect("a recipe");
     let scores: Vec<f64> = recipe.card().anchors.iter().map(|(score, _)| *score).collect();
     assert_eq!(scores, [20.0, 50.0, 80.0]);
 }

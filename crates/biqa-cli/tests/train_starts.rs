@@ -87,6 +87,30 @@ fn a_language_model_is_asked_for_by_the_recipe_that_has_one() {
     assert_snapshot!(text);
 }
 
+#[test]
+fn a_key_set_on_the_command_line_is_in_the_name_of_all_that_comes_of_it() {
+    let place = place(&["csiqa"]);
+    let set = ["--set", "options.contrast.enabled=false", "--set", "train.epochs=1"];
+    place.biqa(&args("csiqa.toml", &[&set[..], &["--out", "run"]].concat())).ends(0);
+    // Without a contrast there is no teacher: one stage, one term.
+    let log = place.read("run/log.jsonl");
+    assert_eq!(log.lines().count(), 3);
+    assert!(!log.contains("contrast"), "{log}");
+    let model = "csiqa-smoke, options.contrast.enabled = false, train.epochs = 1";
+    assert!(place.read("run/recipe.toml").contains(model));
+    let rows = place.biqa(&["score", "00.ppm", "-w", "run/best.safetensors"]).ends(0).rows();
+    assert_eq!(rows[0]["model"], model);
+    // The text that the run keeps is a recipe, and that run's.
+    let again = ["train", "run/recipe.toml", "--data", "labels.csv", "--seed", "3", "--resume"];
+    place.biqa(&[&again[..], &["--out", "run"]].concat()).ends(0);
+
+    let set = ["--set", "options.contrst.enabled=false", "--out", "none"];
+    let said = smoke::refused(place.biqa(&args("csiqa.toml", &set)));
+    assert!(said.contains("with options.contrst.enabled = false: unknown field"), "{said}");
+    let run = place.biqa(&args("csiqa.toml", &["--set", "batch", "--out", "none"])).ends(2);
+    assert!(run.stderr.contains("expected KEY=VALUE such as train.batch=32"), "{}", run.stderr);
+}
+
 /// The frozen layer is what the start brings: checkpoints go without it, the model file has it.
 #[test]
 fn checkpoints_leave_the_frozen_layer_out() {

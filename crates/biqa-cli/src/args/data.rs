@@ -108,7 +108,7 @@ pub struct DataSplitArgs {
     #[command(flatten)]
     pub load: LoadArgs,
 
-    /// Where the parts come from: biqa, python:SEED, file:PATH, official
+    /// Where the parts come from: biqa, python:SEED, python:r*SEED, file:PATH, official
     #[arg(long, value_name = "RULE", default_value = "biqa", help_heading = "Split")]
     pub split: Rule,
 

@@ -7,6 +7,7 @@ use biqa_lab::datasets::{Content, Direction, LabelForm, Options};
 use biqa_lab::evaluate::IntervalRule;
 use biqa_lab::splits::Form;
 use biqa_lab::train::initial::Given;
+use biqa_lab::train::recipe::Change;
 use clap::{Args, ValueHint};
 
 /// A dataset and its folder.
@@ -186,4 +187,14 @@ impl InitArgs {
     pub fn given(&self) -> Given {
         Given { init: self.init.clone(), llama: self.llama.clone() }
     }
+}
+
+/// Keys of the recipe.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// Set a key of the recipe, as in options.contrast.enabled=false; may be given again
+    ///
+    /// The run, its model and its report carry the change in their names.
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Run")]
+    pub set: Vec<Change>,
 }

@@ -10,8 +10,8 @@ use clap::{ArgGroup, Args, ValueHint};
 
 use super::RunArgs;
 use super::lab::{
-    DatasetArgs, InitArgs, LoadArgs, MeasureArgs, SplitArgs, parse_content, parse_direction,
-    parse_form, parse_range,
+    DatasetArgs, InitArgs, LoadArgs, MeasureArgs, SetArgs, SplitArgs, parse_content,
+    parse_direction, parse_form, parse_range,
 };
 
 // By hand, because clap writes the choice between flags on one line, however long it gets.
@@ -79,8 +79,8 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub load: LoadArgs,
 
-    /// Where the parts come from: biqa, python:SEED, file:PATH, official [default: the set's own
-    /// parts, where it has any]
+    /// Where the parts come from: biqa, python:SEED, python:r*SEED, file:PATH, official [default: the
+    /// set's own parts, where it has any]
     #[arg(long, value_name = "RULE", help_heading = "Split")]
     pub split: Option<Rule>,
 
@@ -141,7 +141,7 @@ pub struct EvaluateArgs {
 #[command(override_usage = PROTOCOL_USAGE, after_help = PROTOCOL_EXAMPLES)]
 pub struct ProtocolArgs {
     /// Recipe: a TOML file with every number of the training, or a method's name for its paper's
-    /// recipe for the dataset (deiqt, csiqa, lmliqa)
+    /// recipe for the dataset (deiqt, csiqa, lmliqa, csfiqa, csfiqa-lite, glintiqa, qpt)
     #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
     pub recipe: PathBuf,
 
@@ -194,7 +194,7 @@ pub struct ProtocolArgs {
     #[arg(value_parser = ["honest", "published", "both"], help_heading = "Split")]
     pub protocol: String,
 
-    /// Where the splits come from: biqa, python:SEED, file:PATH, official
+    /// Where the splits come from: biqa, python:SEED, python:r*SEED, file:PATH, official
     ///
     /// {index} in PATH stands for the split's number. Of one split, repeats are training seeds.
     #[arg(long, value_name = "RULE", default_value = "biqa", help_heading = "Split")]
@@ -231,6 +231,9 @@ pub struct ProtocolArgs {
 
     #[command(flatten)]
     pub measure: MeasureArgs,
+
+    #[command(flatten)]
+    pub set: SetArgs,
 
     #[command(flatten)]
     pub init: InitArgs,

@@ -11,7 +11,7 @@ use std::path::Path;
 /// A file that cannot be read, or parts that do not hold the same number.
 pub fn held(rule: &Rule) -> Result<Option<u32>, SplitError> {
     match rule {
-        Rule::Biqa | Rule::Python { .. } => Ok(None),
+        Rule::Biqa | Rule::Python { .. } | Rule::PythonRounds { .. } => Ok(None),
         Rule::Official => Ok(Some(1)),
         Rule::File(path) if path.to_string_lossy().contains("{index}") => Ok(None),
         Rule::File(path) => of_file(path).map(Some),

@@ -76,7 +76,8 @@ impl Split {
 pub enum SplitError {
     /// The switch is none of its values.
     #[error(
-        "there is no split {found:?}; it is one of: biqa, python:<seed>, file:<path>, official"
+        "there is no split {found:?}; it is one of: biqa, python:<seed>, python:r*<seed>, \
+         file:<path>, official"
     )]
     Rule {
         /// The text.
@@ -260,6 +261,12 @@ pub fn split(
             let groups = Groups::published(manifest, joined);
             let rounds = options.index as usize + 1;
             let order = python_orders(*seed, groups.0.len(), rounds).pop().unwrap_or_default();
+            drawn(manifest, &groups, &order, options)?
+        }
+        Rule::PythonRounds { seed } => {
+            let groups = Groups::published(manifest, joined);
+            let seed = i128::from(*seed) * (i128::from(options.index) + 1);
+            let order = python_orders(seed, groups.0.len(), 1).pop().unwrap_or_default();
             drawn(manifest, &groups, &order, options)?
         }
         Rule::File(path) => {

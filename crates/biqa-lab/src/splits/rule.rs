@@ -6,7 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where the lists come from: `biqa`, `python:<seed>`, `file:<path>` or `official`.
+/// Where the lists come from: `biqa`, `python:<seed>`, `python:r*<seed>`,
+/// `file:<path>` or `official`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Rule {
@@ -17,6 +18,12 @@ pub enum Rule {
     Python {
         /// Of any sign, as Python takes it.
         seed: i128,
+    },
+    /// The same with a generator of its own for every split: split `i` is one round from
+    /// `(i + 1) * seed` (GlintIQA).
+    PythonRounds {
+        /// See [`Rule::Python`].
+        seed: i64,
     },
     /// Lists of others: a JSON file `{"train": [...], "val": [...], "test": [...]}` of relative
     /// paths, a folder with `train`, `test` and perhaps `val` as `.npy` or `.txt` row indices, or a
@@ -35,9 +42,10 @@ impl FromStr for Rule {
         match text.split_once(':') {
             None if text == "biqa" => Ok(Rule::Biqa),
             None if text == "official" => Ok(Rule::Official),
-            Some(("python", seed)) => {
-                Ok(Rule::Python { seed: seed.parse().map_err(|_| unknown())? })
-            }
+            Some(("python", seed)) => match seed.strip_prefix("r*") {
+                Some(seed) => Ok(Rule::PythonRounds { seed: seed.parse().map_err(|_| unknown())? }),
+                None => Ok(Rule::Python { seed: seed.parse().map_err(|_| unknown())? }),
+            },
             Some(("file", path)) if !path.is_empty() => Ok(Rule::File(PathBuf::from(path))),
             _ => Err(unknown()),
         }
@@ -63,6 +71,7 @@ impl fmt::Display for Rule {
         match self {
             Rule::Biqa => f.write_str("biqa"),
             Rule::Python { seed } => write!(f, "python:{seed}"),
+            Rule::PythonRounds { seed } => write!(f, "python:r*{seed}"),
             Rule::File(path) => write!(f, "file:{}", path.display()),
             Rule::Official => f.write_str("official"),
         }
@@ -134,7 +143,14 @@ mod tests {
 
     #[test]
     fn every_form_of_the_switch_is_read_and_written_back() {
-        for text in ["biqa", "python:123", "python:-7", "file:lists/{index}.json", "official"] {
+        for text in [
+            "biqa",
+            "python:123",
+            "python:-7",
+            "python:r*12345",
+            "file:lists/{index}.json",
+            "official",
+        ] {
             let rule: Rule = text.parse().expect(text);
             assert_eq!(rule.to_string(), text);
             let json = serde_json::to_string(&rule).expect("text");
@@ -145,7 +161,8 @@ mod tests {
 
     #[test]
     fn another_text_is_an_error_that_names_the_forms() {
-        for text in ["", "random", "python", "python:", "python:x", "file:", "biqa:1"] {
+        for text in ["", "random", "python", "python:", "python:x", "python:r*", "file:", "biqa:1"]
+        {
             let error = text.parse::<Rule>().expect_err(text).to_string();
             assert!(error.contains("python:<seed>") && error.contains(text), "{error}");
         }

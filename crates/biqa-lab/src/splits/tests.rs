@@ -101,6 +101,11 @@ fn python_shuffles_references_by_name_and_single_images_by_row() {
     let second = split(&set, None, &Options { index: 1, ..options.clone() }).expect("parts");
     assert_eq!(contents(&set, &second.test), python_orders(123, 29, 2)[1][23..]);
 
+    // papers/glintiqa.md, 4.3: the second round is a shuffle of its own from twice the seed.
+    let each = Options { rule: Rule::PythonRounds { seed: 123 }, index: 1, ..options.clone() };
+    let second = split(&set, None, &each).expect("parts");
+    assert_eq!(contents(&set, &second.test), python_orders(246, 29, 1)[0][23..]);
+
     let names: Vec<String> = (0..29).rev().map(|i| format!("{i}.jpg")).collect();
     let rows: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), n.as_str())).collect();
     let found = split(&manifest(&rows), None, &options).expect("parts");

@@ -12,7 +12,7 @@ use super::recipe::Recipe;
 use crate::methods::registry::Choice;
 
 /// What `--init` may be instead of a file: the model inside the binary.
-const BUILTIN: &str = "lite";
+pub const BUILTIN: &str = "lite";
 /// What a recipe's `init.weights` is where chance alone decides.
 const CHANCE: &str = "none";
 

@@ -11,7 +11,7 @@ use super::choose::SelectBy;
 use super::export::model_file;
 use super::initial::{Given, Initial};
 use super::photo::Photo;
-use super::recipe::{Card, Recipe, builtin};
+use super::recipe::{Card, Change, Recipe, builtin};
 use super::run::{Bar, Options, Outcome, bar, run};
 use super::{Progress, TrainError};
 use crate::datasets::{self, Content, Direction, Manifest, Split};
@@ -34,6 +34,8 @@ const CHECKPOINT_STEPS: u64 = 200;
 pub struct Job {
     /// `None`: the built-in recipe for one's own labels.
     pub recipe: Option<PathBuf>,
+    /// Keys of the recipe that are set otherwise.
+    pub changes: Vec<Change>,
     /// What is trained on.
     pub source: DataSource,
     /// Weights to begin from.
@@ -135,7 +137,7 @@ fn prepared(
         DataSource::Dataset { name, .. } => Some(name.as_str()),
         DataSource::Labels { .. } => None,
     };
-    let (recipe, recipe_text) = read_recipe(job.recipe.as_deref(), dataset)?;
+    let (recipe, recipe_text) = read_recipe(job.recipe.as_deref(), dataset, &job.changes)?;
     let manifest = manifest(job, &recipe)?;
     for note in &manifest.notes {
         progress.note(note);
@@ -166,15 +168,15 @@ fn prepared(
     Ok((options, manifest))
 }
 
-/// A recipe and its text; without a path the one for one's own labels. A method's name that is no
+/// A recipe with changes and its text; without a path the one for one's own labels. A method's name that is no
 /// file means its recipe inside the binary for the dataset.
 pub fn read_recipe(
     path: Option<&Path>,
     dataset: Option<&str>,
+    changes: &[Change],
 ) -> Result<(Recipe, String), TrainError> {
     let inside = |name: &str, text: &str| {
-        let recipe = Recipe::parse(text, Path::new(&format!("{name} (inside biqa)")))?;
-        Ok((recipe, text.to_owned()))
+        Recipe::parse_with(text, Path::new(&format!("{name} (inside biqa)")), changes)
     };
     let Some(path) = path else { return inside("finetune.toml", FINETUNE) };
     let method = path.to_str().filter(|_| !path.exists());
@@ -185,7 +187,7 @@ pub fn read_recipe(
     }
     let text = std::fs::read_to_string(path)
         .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
-    Ok((Recipe::parse(&text, path)?, text))
+    Recipe::parse_with(&text, path, changes)
 }
 
 fn manifest(job: &Job, recipe: &Recipe) -> Result<Manifest, TrainError> {

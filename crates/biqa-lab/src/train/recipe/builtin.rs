@@ -3,7 +3,8 @@
 
 use crate::datasets::find;
 
-/// One recipe: the name it is asked for by (a method, or `csfiqa-lite`), the sets it is for, its file's name and text.
+/// One recipe: the name it is asked for by (a method, or `csfiqa-lite`), the sets it is for, its
+/// file's name and text.
 struct Builtin {
     method: &'static str,
     sets: &'static [&'static str],
@@ -58,6 +59,14 @@ const BUILTIN: [Builtin; 34] = [
     builtin!("qpt", ["livefb"], "qpt-livefb"),
     builtin!("qpt", ["live", "csiq", "tid2013", "kadid10k"], "qpt-synthetic"),
 ];
+
+/// The name that every recipe inside the binary is asked for by, a dataset it is for, and its file's
+/// name.
+pub fn builtins() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    BUILTIN
+        .iter()
+        .flat_map(|recipe| recipe.sets.iter().map(|set| (recipe.method, *set, recipe.name)))
+}
 
 /// File name and text of a method's recipe for a dataset; `None` where `method` names no method.
 ///

@@ -4,6 +4,7 @@
 //! [`lite`] and the papers' methods ([`crops`]) ask for different things; what both have is here.
 
 mod builtin;
+mod change;
 pub mod crops;
 pub mod lite;
 
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use builtin::builtin;
+pub use builtin::{builtin, builtins};
+pub use change::Change;
 
 use super::TrainError;
 use crops::{CropsRecipe, Labels};
@@ -95,6 +97,31 @@ impl Recipe {
             Ok(Self::Crops(Box::new(CropsRecipe::parse(&method, text)?)))
         };
         parsed().map_err(|reason| TrainError::Recipe { path: PathBuf::from(path), reason })
+    }
+
+    /// [`Self::parse`] with keys that are set from outside, and the text that says it all.
+    pub fn parse_with(
+        text: &str,
+        path: &Path,
+        changes: &[Change],
+    ) -> Result<(Self, String), TrainError> {
+        let recipe = Self::parse(text, path)?;
+        if changes.is_empty() {
+            return Ok((recipe, text.to_owned()));
+        }
+        let bad = |reason| TrainError::Recipe { path: path.to_owned(), reason };
+        let text = change::changed(text, changes).map_err(bad)?;
+        match Self::parse(&text, path) {
+            Ok(recipe) => Ok((recipe, text)),
+            Err(TrainError::Recipe { reason, .. }) => {
+                // The line is one of a text that nobody sees.
+                let words = reason.split_once(": ").filter(|(line, _)| line.starts_with("line "));
+                let reason = words.map_or(reason.as_str(), |(_, words)| words);
+                let set: Vec<String> = changes.iter().map(Change::to_string).collect();
+                Err(bad(format!("with {}: {reason}", set.join(", "))))
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// SHA-256 of everything that decides what is learnt: not of comments, nor of the card's words.
