@@ -98,9 +98,13 @@ impl<M: Method> Run<'_, M> {
                 epoch,
             )?))
         };
+        let test_scores = scored(kept, (entry as u64) + 1)?;
+        // Where the last epoch is kept the same crops would go through the same weights again.
+        let is_last = entry as u64 + 1 == epochs && kept == last;
+        let last_test_scores = if is_last { test_scores.clone() } else { scored(last, epochs)? };
         Ok(Outcome {
-            test_scores: scored(kept, (entry as u64) + 1)?,
-            last_test_scores: scored(last, epochs)?,
+            test_scores,
+            last_test_scores,
             weights: kept.clone(),
             config: config.clone(),
             view: self.view.clone(),
