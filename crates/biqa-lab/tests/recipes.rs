@@ -77,3 +77,102 @@ fn a_digest_is_that_of_what_is_decided() {
         assert_ne!(change(from, to), plain, "{to}");
     }
 }
+
+/// File, photos a step, epochs, passes, learning rate, warm-up, epochs between decays, their factor,
+/// weight decay: tables of papers/deiqt.md 7 and 10, csiqa.md 5, lml-iqa.md 9, csfiqa.md 11,
+/// glintiqa.md 4.4, qpt.md 6. A schedule without warm-up or decays has the defaults there.
+#[rustfmt::skip]
+const NUMBERS: &[(&str, [u64; 3], [f64; 5])] = &[
+    ("csfiqa-authentic-large", [128, 9, 2], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-authentic-small", [64, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-lite-authentic-large", [128, 9, 2], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-lite-authentic-small", [64, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-lite-livefb", [128, 9, 1], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-lite-synthetic-large", [128, 9, 2], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-lite-synthetic-small", [64, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-livefb", [128, 9, 1], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-synthetic-large", [128, 9, 2], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csfiqa-synthetic-small", [64, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csiqa-cid2013", [12, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.5]),
+    ("csiqa-csiq", [12, 9, 10], [0.0001, 3.0, 3.0, 0.1, 0.5]),
+    ("csiqa-kadid10k", [128, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.5]),
+    ("csiqa-koniq10k", [128, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.005]),
+    ("csiqa-live", [12, 10, 10], [0.0001, 4.0, 4.0, 0.1, 0.05]),
+    ("csiqa-livec", [16, 10, 10], [0.0001, 4.0, 4.0, 0.1, 0.05]),
+    ("csiqa-livefb", [128, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("csiqa-spaq", [128, 9, 10], [0.0006, 3.0, 3.0, 0.1, 0.0001]),
+    ("csiqa-tid2013", [48, 9, 10], [0.0001, 3.0, 3.0, 0.1, 0.05]),
+    ("deiqt-authentic-large", [512, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("deiqt-authentic-small", [64, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("deiqt-synthetic-large", [512, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("deiqt-synthetic-middle", [192, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("deiqt-synthetic-small", [48, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("glintiqa-authentic", [32, 300, 1], [1e-05, 0.0, 3.0, 0.1, 1e-05]),
+    ("glintiqa-synthetic", [32, 300, 1], [1e-05, 0.0, 3.0, 0.1, 1e-05]),
+    ("lmliqa-authentic-large", [32, 9, 1], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("lmliqa-authentic-small", [16, 9, 3], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("lmliqa-synthetic-large", [32, 9, 1], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("lmliqa-synthetic-small", [16, 9, 3], [0.0002, 3.0, 3.0, 0.1, 0.05]),
+    ("qpt-authentic-large", [32, 30, 1], [0.0004, 0.0, 3.0, 0.1, 0.01]),
+    ("qpt-authentic-small", [32, 100, 1], [0.0004, 0.0, 3.0, 0.1, 0.01]),
+    ("qpt-livefb", [64, 15, 1], [0.0004, 0.0, 3.0, 0.1, 0.01]),
+    ("qpt-synthetic", [32, 50, 1], [0.0004, 0.0, 3.0, 0.1, 0.01]),
+];
+
+#[test]
+fn the_numbers_of_the_papers_recipes_are_those_of_their_tables() {
+    let all = recipes();
+    let papers = all.iter().filter_map(|(name, path)| match Recipe::read(path) {
+        Ok(Recipe::Crops(recipe)) if recipe.train.passes.is_some() => {
+            (!name.ends_with("-smoke")).then_some((name, recipe))
+        }
+        _ => None,
+    });
+    let mut found = 0;
+    for (name, recipe) in papers {
+        let row = NUMBERS.iter().find(|row| row.0 == name);
+        let (_, counts, numbers) = row.unwrap_or_else(|| panic!("{name} is in no table"));
+        let train = &recipe.train;
+        let schedule = &train.schedule;
+        let found_counts = [train.batch as u64, train.epochs, train.passes.expect("passes")];
+        assert_eq!(found_counts, *counts, "{name}");
+        let found_numbers = [
+            schedule.base_lr,
+            schedule.warmup_epochs,
+            schedule.decay_epochs,
+            schedule.decay_rate,
+            train.optim.weight_decay,
+        ];
+        assert_eq!(found_numbers, *numbers, "{name}");
+        found += 1;
+    }
+    assert_eq!(found, NUMBERS.len());
+}
+
+/// A method resizes a set in one way, whichever recipe is tested on it (papers/protocol.md, 2.3).
+#[test]
+fn every_recipe_of_a_method_prepares_a_set_alike() {
+    use biqa_lab::datasets::Preparation;
+    let of = |name: &str, set: &str| {
+        let all = recipes();
+        let (_, path) = all.iter().find(|(found, _)| found == name).expect("a recipe");
+        let Ok(Recipe::Crops(recipe)) = Recipe::read(path) else { panic!("{name}") };
+        recipe.crops.preparation(set)
+    };
+    for (name, set, expected) in [
+        ("deiqt-authentic-small", "koniq10k", Preparation::Released),
+        ("deiqt-synthetic-large", "spaq", Preparation::Released),
+        ("deiqt-authentic-large", "livefb", Preparation::None),
+        ("csiqa-livec", "koniq10k", Preparation::Released),
+        ("csiqa-livefb", "livefb", Preparation::Square512),
+        ("lmliqa-authentic-small", "spaq", Preparation::Short512),
+        ("csfiqa-livefb", "koniq10k", Preparation::Released),
+        ("csfiqa-lite-livefb", "spaq", Preparation::Short512),
+        ("glintiqa-authentic", "koniq10k", Preparation::Upright),
+        ("glintiqa-synthetic", "spaq", Preparation::None),
+        ("qpt-authentic-small", "koniq10k", Preparation::Short512),
+        ("qpt-synthetic", "live", Preparation::None),
+    ] {
+        assert_eq!(of(name, set), expected, "{name} on {set}");
+    }
+}

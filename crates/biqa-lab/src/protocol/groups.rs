@@ -159,6 +159,11 @@ fn protocol(settings: &Settings, job: &Job) -> Protocol {
     };
     // What a paper's run would do otherwise, so that nobody takes this one for it.
     let mut switches = settings.recipe.switches(&source.dataset);
+    for switch in settings.recipe.switches(&settings.tested().dataset) {
+        if !switches.contains(&switch) {
+            switches.push(format!("tested with {switch}"));
+        }
+    }
     for (on, switch) in
         [(settings.allow_leak, "allow_leak"), (settings.group_equal_bytes, "group_equal_bytes")]
     {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ProtocolError;
 use crate::datasets::Manifest;
 use crate::evaluate::Measures;
+use crate::methods::registry::DEIQT_FAMILY;
 use crate::splits::{Form, FractionOf, Rule};
 use crate::train::SelectBy;
 use crate::train::initial::Initial;
@@ -114,7 +115,7 @@ impl Settings {
     /// The figure by which an epoch is kept under a protocol. Where none was asked for it is SRCC, but
     /// PLCC in the published protocol of DEIQT's family, whose code has it so (section 9).
     pub fn selects_by(&self, form: Form) -> SelectBy {
-        let of_family = matches!(self.recipe.method(), "deiqt" | "csiqa" | "lmliqa");
+        let of_family = DEIQT_FAMILY.contains(&self.recipe.method());
         let own =
             if of_family && form == Form::Published { SelectBy::Plcc } else { SelectBy::Srcc };
         self.select_by.unwrap_or(own)
