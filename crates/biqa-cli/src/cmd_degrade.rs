@@ -201,8 +201,7 @@ struct Manifest(csv::Writer<BufWriter<fs::File>>);
 impl Manifest {
     fn open(path: &Path, append: bool) -> anyhow::Result<Self> {
         let new = !append || !path.exists();
-        let file =
-            OpenOptions::new().create(true).write(true).append(append).truncate(new).open(path);
+        let file = OpenOptions::new().create(true).write(new).append(!new).truncate(new).open(path);
         let file = file.with_context(|| format!("cannot write {}", shown(path)))?;
         let mut writer = csv::Writer::from_writer(BufWriter::new(file));
         if new {

@@ -35,6 +35,11 @@ fn a_folder_gets_a_manifest_and_a_stopped_run_goes_on() {
     place.biqa(&[&args[..], &["--resume"]].concat()).ends(0);
     assert_eq!(place.read("out/manifest.csv"), manifest);
     assert!(place.exists("out/02_0.png"));
+    // A script may always say --resume: there is nothing yet to go on with.
+    let mut args = args;
+    args[3] = "new";
+    place.biqa(&[&args[..], &["--resume"]].concat()).ends(0);
+    assert_eq!(place.read("new/manifest.csv"), manifest);
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn rows() -> Vec<[String; 3]> {
     let text = fs::read_to_string(path).expect("the document");
     let rows = text.lines().filter(|line| line.contains("| `biqa ")).map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        [cells[1], cells[2].trim_matches('`'), cells[3]].map(str::to_owned)
+        [cells[1], &cells[2].trim_matches('`').replace('\'', ""), cells[3]].map(str::to_owned)
     });
     rows.collect()
 }
