@@ -23,6 +23,7 @@ use biqa_lab::train::job::{read_recipe, with_content};
 use crate::args::ProtocolArgs;
 use crate::cmd_evaluate::{measures, number};
 use crate::exit::Exit;
+use crate::memory;
 use crate::words::{out, say};
 
 /// The first of [`FIGURES`], as the table names them.
@@ -31,6 +32,7 @@ const NAMES: [&str; 5] = ["SRCC", "PLCC", "PLCC (fitted)", "KRCC", "RMSE (fitted
 const ROWS: usize = 10;
 
 pub fn run(args: &ProtocolArgs) -> anyhow::Result<Exit> {
+    memory::keep_freed();
     let settings = settings(args)?;
     let steps = args.run.wants_progress();
     let talk = Talk { quiet: args.run.quiet, steps, last: Mutex::default() };

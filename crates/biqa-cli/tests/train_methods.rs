@@ -213,8 +213,9 @@ fn a_loss_that_is_no_number_names_the_step_its_photos_and_the_checkpoint() {
     {
         assert!(text.contains(words), "{words:?} is not in: {text}");
     }
-    let left = newest(&place, "wild");
-    assert!(left.expect("one is left").state.step >= 1);
+    let left = newest(&place, "wild").expect("one is left");
+    assert!(left.state.step >= 1);
+    assert!(left.weights.values().flat_map(|array| &array.data).all(|value| value.is_finite()));
 }
 
 /// What `biqa train` says to recipes that are not quite right, as one text to be read in review.
@@ -254,6 +255,23 @@ fn recipes_that_will_not_do() {
     say("a misspelt option", "csiqa", option);
     let single = change("lmliqa", "n_crops = 2", "n_crops = 1").replace("batch = 3", "batch = 1");
     say("one crop and nothing to tell it from", "lmliqa", single);
+    for (what, method, from, to) in [
+        ("a share above 1", "csiqa", "ratio = 0.3", "ratio = 3.0"),
+        ("a temperature of 0", "csiqa", "temperature = 0.3", "temperature = 0"),
+        ("an average that forgets less than nothing", "lmliqa", "mu = 0.9", "mu = 1.5"),
+        ("all is dropped", "glintiqa", "freeze_blocks_until = 0", "drop = 1.0"),
+        ("a rate that never falls", "deiqt", "decay_epochs = 1.0", "decay_epochs = 0.0"),
+        (
+            "a moment that never forgets",
+            "deiqt",
+            "[train.optim]",
+            "[train.optim]\nbetas = [0.9, 1.0]",
+        ),
+        ("passes without end", "deiqt", "passes = 2", "passes = 1000000000000"),
+        ("crops too small", "qpt", "crop = 32", "crop = 16"),
+    ] {
+        say(what, method, change(method, from, to));
+    }
     assert_snapshot!(text);
 }
 
@@ -291,7 +309,17 @@ fn weights_and_labels_that_will_not_do() {
     say("constant labels", &["--init", "deiqt.safetensors"]);
     place.file("labels.csv", labels);
     assert_snapshot!(text);
-    // Its own model goes on learning.
-    place.biqa(&args("deiqt", "more", &["--init", "deiqt.safetensors"])).ends(0);
-    assert!(place.exists("more/best.safetensors"));
+}
+
+#[test]
+fn a_methods_own_model_goes_on_learning() {
+    let place = smoke::bright_place();
+    for (method, ..) in METHODS {
+        place.file(format!("{method}.toml"), recipe(method));
+        let model = whole().path(format!("{method}-whole/best.safetensors"));
+        place.file("own.safetensors", fs::read(model).expect("a file"));
+        let out = format!("{method}-more");
+        place.biqa(&args(method, &out, &["--init", "own.safetensors"])).ends(0);
+        assert!(place.exists(&format!("{out}/best.safetensors")), "{method}");
+    }
 }

@@ -138,6 +138,25 @@ impl Method for CsfiqaMethod {
         Needs { crop: self.config.crop, group: 1, whole: false }
     }
 
+    fn check(&self, _pictures: usize) -> Result<(), String> {
+        let CsfiqaOptions { lambda_scl, contrast } = &self.options;
+        super::not_negative("lambda_scl", *lambda_scl)?;
+        super::not_negative("contrast.w_intra", contrast.w_intra)?;
+        super::not_negative("contrast.w_inter", contrast.w_inter)?;
+        super::positive("contrast.tau", contrast.tau)?;
+        super::share_of_one("contrast.gamma1", contrast.gamma1)?;
+        let far = contrast.gamma1..=1.0;
+        let expected = "from gamma1 to 1";
+        super::ensure(
+            far.contains(&contrast.gamma2),
+            "contrast.gamma2",
+            expected,
+            contrast.gamma2,
+        )?;
+        let m = contrast.nsm_m as f64;
+        super::ensure(!contrast.nsm || m >= 1.0, "contrast.nsm_m", "1 or more", m)
+    }
+
     /// Besides a whole checkpoint `arrays` may hold an encoder of timm, the language model's layer
     /// as [`biqa::models::csfiqa::llama_arrays`] reads it, or both.
     fn start(

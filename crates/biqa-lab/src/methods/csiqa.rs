@@ -44,6 +44,28 @@ impl Default for CsiqaOptions {
     }
 }
 
+impl CsiqaOptions {
+    /// What is outside its range, if anything.
+    fn check(&self) -> Result<(), String> {
+        let ContrastOptions { weight, temperature, ema_keep, .. } = self.contrast;
+        let Shares { pos, pos_pool, neg, neg_pool, hard_pos, hard_neg } = self.contrast.shares();
+        super::positive("beta", self.beta)?;
+        super::share_of_one("mask.ratio", self.mask.ratio)?;
+        super::not_negative("contrast.weight", weight)?;
+        super::positive("contrast.temperature", temperature)?;
+        super::share_of_one("contrast.ema_keep", ema_keep)?;
+        let shares = [
+            ("pos", pos),
+            ("pos_pool", pos_pool),
+            ("neg", neg),
+            ("neg_pool", neg_pool),
+            ("hard_pos", hard_pos),
+            ("hard_neg", hard_neg),
+        ];
+        shares.iter().try_for_each(|(key, s)| super::share_of_one(&format!("contrast.{key}"), *s))
+    }
+}
+
 /// Keys `mask.*`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -323,6 +345,7 @@ impl Method for CsiqaMethod {
 
     /// A batch must be large enough for every anchor to have a positive (section 3.3 (17)).
     fn check(&self, pictures: usize) -> Result<(), String> {
+        self.options.check()?;
         let ContrastOptions { enabled, pos, .. } = self.options.contrast;
         if !enabled || share(pos, pictures) > 0 {
             return Ok(());
@@ -346,6 +369,7 @@ impl Method for CsiqaMethod {
             network: "csiqa",
             encoder: self.config.encoder(),
             layer_scale: self.config.layer_scale_init,
+            optional: None,
         };
         let empty = Csiqa::new(&self.config, device);
         let (net, from) = init::start(empty, family, used(arrays), name, seed)?;

@@ -46,6 +46,10 @@ impl Method for DeiqtMethod {
         Needs { crop: self.config.image_size, group: 1, whole: false }
     }
 
+    fn check(&self, _pictures: usize) -> Result<(), String> {
+        super::positive("beta", self.options.beta)
+    }
+
     fn start(
         &self,
         arrays: Arrays,
@@ -57,6 +61,7 @@ impl Method for DeiqtMethod {
             network: "deiqt",
             encoder: self.config.encoder(),
             layer_scale: self.config.layer_scale_init,
+            optional: None,
         };
         init::start(Deiqt::new(&self.config, device), family, arrays, name, seed)
     }

@@ -30,6 +30,8 @@ pub struct GlintIqaOptions {
     pub freeze_patch_embed: bool,
     /// The last block of the transformer that keeps its weights; -1 for none.
     pub freeze_blocks_until: i64,
+    /// Whether one backbone of the two may start at random, its frozen stages too.
+    pub one_backbone: bool,
     /// What the batch norms of the frozen stages use in training.
     #[serde(rename = "clfe.frozen_bn")]
     pub frozen_bn: FrozenBn,
@@ -42,21 +44,20 @@ impl Default for GlintIqaOptions {
             head_drop: 0.5,
             freeze_patch_embed: true,
             freeze_blocks_until: 4,
+            one_backbone: false,
             frozen_bn: FrozenBn::default(),
         }
     }
 }
 
 impl GlintIqaOptions {
-    /// What is wrong with it, if anything.
-    pub fn check(&self) -> Result<(), String> {
-        let rate = |r: f64| (0.0..1.0).contains(&r);
-        if !rate(self.drop) || !rate(self.head_drop) || self.freeze_blocks_until < -1 {
-            return Err("drop and head_drop are at least 0 and below 1, freeze_blocks_until at \
-                        least -1"
-                .to_owned());
+    /// What is outside its range, if anything.
+    fn check(&self) -> Result<(), String> {
+        for (key, rate) in [("drop", self.drop), ("head_drop", self.head_drop)] {
+            super::ensure((0.0..1.0).contains(&rate), key, "at least 0 and below 1", rate)?;
         }
-        Ok(())
+        let until = self.freeze_blocks_until as f64;
+        super::ensure(until >= -1.0, "freeze_blocks_until", "-1 or more", until)
     }
 }
 
@@ -80,7 +81,7 @@ pub struct GlintIqaMethod {
 }
 
 impl GlintIqaMethod {
-    /// `config` and `options` must have passed their checks.
+    /// `config` must have passed its check.
     pub fn new(config: GlintIqaConfig, options: GlintIqaOptions) -> Self {
         Self { config, options, seen: None }
     }
@@ -152,6 +153,18 @@ impl Method for GlintIqaMethod {
         Needs { crop: self.config.image_size, group: 1, whole: false }
     }
 
+    fn check(&self, _pictures: usize) -> Result<(), String> {
+        self.options.check()
+    }
+
+    fn left_out(&self, names: &[&str]) -> Vec<String> {
+        let has = |part: &str| names.iter().any(|name| name.starts_with(part));
+        if has("fusion1.") || has("cwsa1.") {
+            return Vec::new();
+        }
+        names.iter().filter(|name| is_behind(name)).map(|name| (*name).to_owned()).collect()
+    }
+
     /// Besides a whole checkpoint of any release, `arrays` may hold a transformer of timm, a ResNet
     /// of torchvision, or the tensors of both files: no name is in both.
     fn start(
@@ -174,6 +187,15 @@ impl Method for GlintIqaMethod {
         }
         let from = if arrays.is_empty() { Start::Fresh } else { Start::Backbone };
         let (mut all, given) = backbones(arrays);
+        if from == Start::Backbone && !self.options.one_backbone && given.len() < 2 {
+            let (has, lacks) =
+                if given == [CNN] { ("a ResNet", "a ViT") } else { ("a ViT", "a ResNet") };
+            return Err(TrainError::Data(format!(
+                "glintiqa starts from two backbones, whose first stages are frozen, and {name} is \
+                 {has} alone: give {lacks} too, with another --init, or set \
+                 options.one_backbone = true to freeze random numbers"
+            )));
+        }
         let mut fan_ins = std::collections::BTreeMap::new();
         visit(&empty, |key, value| {
             if let [_, rest @ ..] = value.shape.as_slice()
@@ -213,7 +235,8 @@ impl Method for GlintIqaMethod {
     fn terms(&mut self, net: &GlintIqa, batch: &Batch) -> Result<Terms, TrainError> {
         let [b, ..] = batch.crops.dims();
         let dropout = self.dropout(b, batch.key, &batch.crops.device());
-        let mut seen = Seen::default();
+        // A step in parts notes every part.
+        let mut seen = self.seen.take().unwrap_or_default();
         let training = Training { dropout, seen: &mut seen, frozen_bn: self.frozen_bn() };
         let score = net.forward(batch.crops.clone(), Some(training)).score;
         self.seen = Some(seen);
@@ -243,17 +266,25 @@ impl Method for GlintIqaMethod {
     }
 }
 
+/// Where the transformer is.
+const VIT: &str = "vgfe.backbone.";
+/// Where the ResNet is.
+const CNN: &str = "clfe.backbone.";
+
+/// Whether a tensor of torchvision's ResNet lies behind what is used of it.
+fn is_behind(name: &str) -> bool {
+    name.starts_with("layer4.") || name.starts_with("fc.")
+}
+
 /// The tensors of backbones' own files under this network's names, and the prefixes they fill. The
 /// ResNet's last stage and its classifier have no place here and are left out by name.
 fn backbones(arrays: Arrays) -> (Arrays, Vec<&'static str>) {
-    const VIT: &str = "vgfe.backbone.";
-    const CNN: &str = "clfe.backbone.";
     let (mut all, mut given) = (Arrays::new(), Vec::new());
     for (name, array) in arrays {
         let is_cnn = ["conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.", "fc."]
             .iter()
             .any(|part| name.starts_with(part));
-        if name.starts_with("layer4.") || name.starts_with("fc.") {
+        if is_behind(&name) {
             continue;
         }
         let prefix = if is_cnn { CNN } else { VIT };

@@ -84,6 +84,8 @@ pub struct Family<'a> {
     pub encoder: VitConfig,
     /// What LayerScale starts at where no file sets it.
     pub layer_scale: f64,
+    /// Prefix of parameters that a whole checkpoint may lack altogether.
+    pub optional: Option<&'a str>,
 }
 
 /// An empty network of the family, filled.
@@ -98,12 +100,24 @@ pub fn start<M: Module>(
     name: &str,
     seed: u64,
 ) -> Result<(M, Start), TrainError> {
-    let Family { network, encoder, layer_scale } = family;
+    let Family { network, encoder, layer_scale, optional } = family;
+    let new = |key: &str, shape: Vec<usize>| {
+        rule(key, &shape, layer_scale, encoder.patch_size).array(shape, key, seed)
+    };
     // A classifier is called `head.weight`; a head of the family has parts.
     let is_whole =
         |key: &String| key.strip_prefix("head.").is_some_and(|k| !["weight", "bias"].contains(&k));
     if arrays.keys().any(is_whole) {
-        return Ok((load(empty, arrays, name, network)?, Start::Whole));
+        let mut all = arrays;
+        let lacks = |prefix: &&str| !all.keys().any(|key| key.starts_with(*prefix));
+        if let Some(prefix) = optional.filter(lacks) {
+            visit(&empty, |key, value| {
+                if key.starts_with(prefix) {
+                    all.insert(key.to_owned(), new(key, value.shape));
+                }
+            });
+        }
+        return Ok((load(empty, all, name, network)?, Start::Whole));
     }
     let (mut all, from) = if arrays.is_empty() {
         (Arrays::new(), Start::Fresh)
@@ -112,8 +126,7 @@ pub fn start<M: Module>(
     };
     visit(&empty, |key, value| {
         if from == Start::Fresh || !is_encoder(key) {
-            let rule = rule(key, &value.shape, layer_scale, encoder.patch_size);
-            all.entry(key.to_owned()).or_insert_with(|| rule.array(value.shape, key, seed));
+            all.entry(key.to_owned()).or_insert_with(|| new(key, value.shape));
         }
     });
     Ok((load(empty, all, name, network)?, from))

@@ -60,7 +60,8 @@ fn drawn_numbers_have_their_spread_and_their_key() {
 
 fn smoke() -> (DeiqtConfig, Family<'static>, Deiqt) {
     let config = DeiqtConfig::preset("smoke").expect("a preset");
-    let family = Family { network: "deiqt", encoder: config.encoder(), layer_scale: 1e-4 };
+    let family =
+        Family { network: "deiqt", encoder: config.encoder(), layer_scale: 1e-4, optional: None };
     (config, family, Deiqt::new(&config, &Device::flex()))
 }
 

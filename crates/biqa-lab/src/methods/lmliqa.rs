@@ -38,8 +38,8 @@ pub struct LmlIqaOptions {
     pub mutual: Mutual,
     /// Temperature of the mutual term.
     pub tau_mut: f64,
-    /// `mu` of (6.3). With fewer than 1,000 steps in all, 0.99.
-    pub mu: f64,
+    /// `mu` of (6.3). Where it is not set: 0.999, and 0.99 with fewer than 1,000 steps in all.
+    pub mu: Option<f64>,
     /// Whether the first steps of the average keep less.
     pub ema_warmup: bool,
     /// Which crops are regressed (7.1).
@@ -64,7 +64,7 @@ impl Default for LmlIqaOptions {
             w_cluster,
             mutual: Mutual::Saliency,
             tau_mut: 0.5,
-            mu: 0.999,
+            mu: None,
             ema_warmup: false,
             reg_crops: RegCrops::All,
             lambda_con: 0.1,
@@ -135,16 +135,38 @@ impl LmlIqaOptions {
         self.asks_teacher() && self.saliency == Saliency::GlobalCls
     }
 
-    fn follow(&self) -> Follow {
-        Follow { momentum: self.mu, warmup: self.ema_warmup }
+    /// How the teacher follows in a run of so many steps.
+    fn follow(&self, steps: u64) -> Follow {
+        let by_steps = if steps < FEW_STEPS { 0.99 } else { 0.999 };
+        Follow { momentum: self.mu.unwrap_or(by_steps), warmup: self.ema_warmup }
+    }
+
+    /// What is outside its range, if anything.
+    fn check(&self) -> Result<(), String> {
+        super::positive("tau", self.tau)?;
+        super::positive("tau_mut", self.tau_mut)?;
+        super::share_of_one("mu", self.mu.unwrap_or(1.0))?;
+        let weights = [
+            ("w_intra", self.w_intra),
+            ("w_inter", self.w_inter),
+            ("w_cluster", self.w_cluster),
+            ("lambda_con", self.lambda_con),
+            ("lambda_mut", self.lambda_mut),
+        ];
+        weights.iter().try_for_each(|(key, weight)| super::not_negative(key, *weight))
     }
 }
+
+/// Below so many steps of a run a slower teacher would hardly move (6.3).
+const FEW_STEPS: u64 = 1_000;
 
 /// The method.
 #[derive(Clone, Debug)]
 pub struct LmlIqaMethod {
     config: LmlIqaConfig,
     options: LmlIqaOptions,
+    /// Optimiser steps of the run.
+    steps: u64,
     teacher: Option<Teacher<LmlIqa>>,
 }
 
@@ -183,7 +205,7 @@ pub struct LmlIqaLosses {
 impl LmlIqaMethod {
     /// `config` must have passed its check.
     pub fn new(config: LmlIqaConfig, options: LmlIqaOptions) -> Self {
-        Self { config, options, teacher: None }
+        Self { config, options, steps: 0, teacher: None }
     }
 
     /// The parts of (7.2) with a teacher's network given.
@@ -303,6 +325,10 @@ impl Method for LmlIqaMethod {
     }
 
     fn check(&self, pictures: usize) -> Result<(), String> {
+        self.options.check()?;
+        if self.config.proj_dim == 0 && self.options.asks_teacher() {
+            return Err("config.proj_dim must be above 0 in training".to_owned());
+        }
         let LmlIqaOptions { n_crops, lambda_con, .. } = self.options;
         if n_crops == 0 {
             return Err("options.n_crops must be 1 or more".to_owned());
@@ -325,6 +351,8 @@ impl Method for LmlIqaMethod {
             network: "lmliqa",
             encoder: self.config.encoder(),
             layer_scale: biqa::models::deiqt::DeiqtConfig::default().layer_scale_init,
+            // A model file is without the contrast's projection, and so is DEIQT's.
+            optional: Some("proj."),
         };
         init::start(LmlIqa::new(&self.config, device), family, arrays, name, seed)
     }
@@ -333,9 +361,13 @@ impl Method for LmlIqaMethod {
         init::decays(name, dims)
     }
 
+    fn expect_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
     fn begin(&mut self, net: &LmlIqa) {
         let asks = self.options.asks_teacher() || self.options.score_with == ScoreWith::Teacher;
-        self.teacher = asks.then(|| Teacher::copy_of(net, self.options.follow()));
+        self.teacher = asks.then(|| Teacher::copy_of(net, self.options.follow(self.steps)));
     }
 
     fn terms(&mut self, net: &LmlIqa, batch: &Batch) -> Result<Terms, TrainError> {
@@ -379,7 +411,7 @@ impl Method for LmlIqaMethod {
     fn restore(&mut self, net: &LmlIqa, state: Arrays) -> Result<(), WeightsError> {
         self.begin(net);
         if self.teacher.is_some() {
-            let teacher = Teacher::restored(net, self.options.follow(), state, "lmliqa")?;
+            let teacher = Teacher::restored(net, self.options.follow(self.steps), state, "lmliqa")?;
             self.teacher = Some(teacher);
         }
         Ok(())

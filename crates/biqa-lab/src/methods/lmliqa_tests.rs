@@ -63,7 +63,7 @@ fn a_teacher_equal_to_its_student_has_no_mutual_loss() {
 
 #[test]
 fn the_teacher_follows_by_the_formula_and_is_no_parameter() {
-    let mut method = smoke(|o| o.mu = 0.9);
+    let mut method = smoke(|o| o.mu = Some(0.9));
     let net = fresh(&method);
     method.begin(&net);
     let before = collect(&net);

@@ -146,7 +146,7 @@ pub trait Method: Clone {
     /// What a batch must hold.
     fn needs(&self) -> Needs;
 
-    /// What is wrong with batches of `pictures` pictures, if anything.
+    /// What is wrong with the options, or with batches of `pictures` pictures, if anything.
     fn check(&self, _pictures: usize) -> Result<(), String> {
         Ok(())
     }
@@ -191,6 +191,14 @@ pub trait Method: Clone {
     fn teach(&mut self, _weights: Arrays, _device: &Device) -> Result<(), WeightsError> {
         Ok(())
     }
+
+    /// What of a file of initial weights has no place in the network and is left out, by name.
+    fn left_out(&self, _names: &[&str]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Called first of all, also where a run resumes: how many optimiser steps there will be.
+    fn expect_steps(&mut self, _steps: u64) {}
 
     /// Called once before the first step of a run that does not resume, with the network as it
     /// starts: a moving average begins as its copy.
@@ -240,6 +248,26 @@ fn summed_up(tokens: Tensor<3>, s: usize) -> Tensor<2> {
     let rest = tokens.clone().narrow(1, s, n - s).mean_dim(1);
     let all = if s == 0 { rest } else { Tensor::cat(vec![tokens.narrow(1, 0, s), rest], 1) };
     all.reshape([b, (s + 1) * d])
+}
+
+/// The error of an option whose number is outside its range.
+fn ensure(fits: bool, key: &str, expected: &str, found: f64) -> Result<(), String> {
+    if fits { Ok(()) } else { Err(format!("options.{key} must be {expected}, found {found}")) }
+}
+
+/// [`ensure`] for a number above 0.
+fn positive(key: &str, found: f64) -> Result<(), String> {
+    ensure(found > 0.0 && found.is_finite(), key, "above 0", found)
+}
+
+/// [`ensure`] for a weight of a term, or a rate: 0 or more.
+fn not_negative(key: &str, found: f64) -> Result<(), String> {
+    ensure(found >= 0.0 && found.is_finite(), key, "0 or more", found)
+}
+
+/// [`ensure`] for a share.
+fn share_of_one(key: &str, found: f64) -> Result<(), String> {
+    ensure((0.0..=1.0).contains(&found), key, "from 0 to 1", found)
 }
 
 /// A config of plain numbers and names as JSON.

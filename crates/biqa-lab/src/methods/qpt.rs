@@ -6,7 +6,7 @@
 use biqa::models::qpt::{QptConfig, backbone, network, score_in};
 use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
 use biqa::nn::resnet::ResNet;
-use biqa::weights::{Arrays, collect, load, visit};
+use biqa::weights::{Array, Arrays, collect, load, visit};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,9 @@ use super::init::Rule;
 use super::{Batch, Method, Needs, Start, Terms};
 use crate::losses::regression::smooth_l1;
 use crate::train::TrainError;
+
+/// Smallest crop: the network divides sides by 32.
+const LEAST_CROP: usize = 32;
 
 /// Standard deviation of the new linear layer's weight (section 5).
 const FC_STD: f64 = 0.01;
@@ -68,6 +71,21 @@ impl Method for QptMethod {
         Needs { crop: self.options.crop, group: 1, whole: false }
     }
 
+    fn check(&self, _pictures: usize) -> Result<(), String> {
+        let QptOptions { crop, backbone_lr } = self.options;
+        super::not_negative("backbone_lr", backbone_lr)?;
+        super::ensure(crop >= LEAST_CROP, "crop", "32 or more", crop as f64)
+    }
+
+    fn left_out(&self, names: &[&str]) -> Vec<String> {
+        let is_score_model = names.contains(&"fc.weight") && names.contains(&"fc.bias");
+        let rows = |name: &&str| ((*name).to_owned(), Array { shape: vec![0], data: Vec::new() });
+        if is_score_model && !names.iter().any(|name| name.starts_with("base_encoder.")) {
+            return Vec::new();
+        }
+        backbone(names.iter().map(rows).collect()).1
+    }
+
     /// Besides a whole checkpoint `arrays` may hold a pre-training checkpoint or a classifier of
     /// torchvision, of which the backbone is taken.
     fn start(
@@ -102,7 +120,8 @@ impl Method for QptMethod {
     }
 
     fn terms(&mut self, net: &ResNet, batch: &Batch) -> Result<Terms, TrainError> {
-        let mut seen = Seen::default();
+        // A step in parts notes every part.
+        let mut seen = self.seen.take().unwrap_or_default();
         let score = score_in(net, batch.crops.clone(), Some(&mut seen));
         self.seen = Some(seen);
         // (9)
@@ -130,7 +149,7 @@ impl Method for QptMethod {
 mod tests {
     use super::super::made::{batch, fresh, train};
     use super::*;
-    use biqa::weights::{Array, host};
+    use biqa::weights::host;
 
     fn smoke() -> QptMethod {
         let config = QptConfig::preset("smoke").expect("a preset");

@@ -19,6 +19,9 @@ use crate::train::recipe::crops::CropsRecipe;
 /// The names of the methods that a recipe may have, besides `lite`.
 pub const NAMES: [&str; 6] = ["deiqt", "csiqa", "lmliqa", "csfiqa", "glintiqa", "qpt"];
 
+/// Those whose decoder, recipe and protocol are DEIQT's (`papers/deiqt.md`).
+pub const DEIQT_FAMILY: [&str; 4] = ["deiqt", "csiqa", "lmliqa", "csfiqa"];
+
 /// A method with its config and options.
 #[derive(Clone, Debug)]
 pub enum Choice {

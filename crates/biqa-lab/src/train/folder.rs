@@ -49,12 +49,15 @@ impl Folder {
     ) -> Result<(Self, Option<Checkpoint>), TrainError> {
         let out = &options.out;
         let marker = marker(out);
+        fs::create_dir_all(out.join("checkpoints")).map_err(|e| io(out, e))?;
+        // Two runs that begin at once: the second must not write over the first one's marker.
+        let lock = lock(out)?;
+        Self::check(options, digest)?;
         if !marker.exists() {
-            fs::create_dir_all(out.join("checkpoints")).map_err(|e| io(out, e))?;
             write_atomic(&out.join("recipe.toml"), options.recipe_text.as_bytes())?;
             write_atomic(&marker, digest.as_bytes())?;
         }
-        let mut folder = Self { path: out.clone(), log_bytes: 0, _lock: lock(out)? };
+        let mut folder = Self { path: out.clone(), log_bytes: 0, _lock: lock };
         let newest = Checkpoint::newest(&folder.checkpoints(), digest, &mut |damaged| {
             progress.note(&format!(
                 "warning: the checkpoint {} is damaged: going on from the one before",
@@ -100,16 +103,31 @@ impl Folder {
         Ok(())
     }
 
-    /// The error of a step whose loss or gradient is no number; `names` are its photos.
+    /// The error of a step, from 1, behind which a weight is no number: it must not become a
+    /// checkpoint.
+    pub fn broken_weight(&self, value: f32, step: u64) -> TrainError {
+        TrainError::NotFinite {
+            what: "value of a weight",
+            value: f64::from(value),
+            step,
+            photos: "one of those since the last checkpoint".to_owned(),
+            checkpoints: self.checkpoints(),
+        }
+    }
+
+    /// The error of a step, from 1, whose loss or gradient is no number; `names` are its photos.
     pub fn not_finite<'n>(
         &self,
         loss: f64,
+        grad_norm: f64,
         step: u64,
         names: impl Iterator<Item = &'n str>,
     ) -> TrainError {
         let names: Vec<&str> = names.take(8).collect();
         let photos = names.join(", ");
-        TrainError::NotFinite { loss, step, photos, checkpoints: self.checkpoints() }
+        let (what, value) =
+            if loss.is_finite() { ("norm of the gradients", grad_norm) } else { ("loss", loss) };
+        TrainError::NotFinite { what, value, step, photos, checkpoints: self.checkpoints() }
     }
 }
 

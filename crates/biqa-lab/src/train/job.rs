@@ -179,7 +179,7 @@ pub fn read_recipe(
         Recipe::parse_with(text, Path::new(&format!("{name} (inside biqa)")), changes)
     };
     let Some(path) = path else { return inside("finetune.toml", FINETUNE) };
-    let method = path.to_str().filter(|_| !path.exists());
+    let method = path.to_str().filter(|_| !path.is_file());
     match method.zip(dataset).and_then(|(method, dataset)| builtin(method, dataset)) {
         Some(Ok((name, text))) => return inside(name, text),
         Some(Err(reason)) => return Err(TrainError::Recipe { path: path.to_owned(), reason }),

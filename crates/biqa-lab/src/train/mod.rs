@@ -147,12 +147,14 @@ pub enum TrainError {
     },
     /// The loss is no number any more.
     #[error(
-        "the loss is {loss} at step {step} (batch: {photos}); the last finite checkpoint is in \
+        "the {what} is {value} at step {step} (batch: {photos}); the last finite checkpoint is in \
          {checkpoints}: lower the learning rate or look at those photos"
     )]
     NotFinite {
-        /// The loss.
-        loss: f64,
+        /// `loss`, or the gradients' norm.
+        what: &'static str,
+        /// Its value.
+        value: f64,
         /// The step.
         step: u64,
         /// The batch's photos, the first few.

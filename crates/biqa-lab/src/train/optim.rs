@@ -40,6 +40,33 @@ impl Default for AdamWConfig {
     }
 }
 
+impl AdamWConfig {
+    /// What would make no step, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { betas: (b1, b2), eps, weight_decay, clip_grad_norm, .. } = *self;
+        let bad = |key: &str, expected: &str, found: f64| {
+            Err(format!("train.optim.{key} must be {expected}, found {found}"))
+        };
+        for beta in [b1, b2] {
+            if !(0.0..1.0).contains(&beta) {
+                return bad("betas", "at least 0 and below 1", beta);
+            }
+        }
+        if !(eps > 0.0 && eps.is_finite()) {
+            return bad("eps", "above 0", eps);
+        }
+        if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
+            return bad("weight_decay", "0 or more", weight_decay);
+        }
+        match clip_grad_norm {
+            Some(limit) if limit.is_nan() || limit <= 0.0 => {
+                bad("clip_grad_norm", "above 0 (inf for none)", limit)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Added to the norm in the clipping coefficient (PyTorch's `clip_grad_norm_`).
 const CLIP_EPS: f64 = 1e-6;
 

@@ -106,14 +106,18 @@ impl Outcome {
 /// Trains. With `threads` set the networks' inner loops stay within that many.
 pub fn run(options: &Options, progress: &mut (dyn Progress + Send)) -> Result<Outcome, TrainError> {
     check_data(options)?;
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads)
-        .build()
-        .map_err(|e| TrainError::Data(format!("no worker threads could be started: {e}")))?;
-    pool.install(|| match &options.recipe {
+    pool(options)?.install(|| match &options.recipe {
         Recipe::Lite(recipe) => lite::run(recipe, options, progress),
         Recipe::Crops(recipe) => crops::run(recipe, options, progress),
     })
+}
+
+/// The threads of a run.
+fn pool(options: &Options) -> Result<rayon::ThreadPool, TrainError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .build()
+        .map_err(|e| TrainError::Data(format!("no worker threads could be started: {e}")))
 }
 
 /// How well ridge regression does on the frozen backbone, as a training of a paper's method would
@@ -121,7 +125,7 @@ pub fn run(options: &Options, progress: &mut (dyn Progress + Send)) -> Result<Ou
 pub fn bar(options: &Options) -> Result<Bar, TrainError> {
     check_data(options)?;
     match &options.recipe {
-        Recipe::Crops(recipe) => crops::bar(recipe, options),
+        Recipe::Crops(recipe) => pool(options)?.install(|| crops::bar(recipe, options)),
         Recipe::Lite(recipe) => Err(TrainError::Data(format!(
             "{} trains lite, whose first stage is a head on a frozen backbone: ridge regression is \
              for the papers' methods",

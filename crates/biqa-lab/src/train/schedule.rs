@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Larger numbers are infinite in single precision, or soon will be.
+const MOST: f64 = 1e30;
+
 /// The shape of the decay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,6 +103,30 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// What would give a rate that is none, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { base_lr, warmup_lr, min_lr, warmup_epochs, decay_epochs, .. } = *self;
+        let Self { decay_rate, lr_min_rate, annealing, .. } = *self;
+        for (key, value) in [
+            ("base_lr", base_lr),
+            ("warmup_lr", warmup_lr),
+            ("min_lr", min_lr),
+            ("warmup_epochs", warmup_epochs),
+            ("decay_rate", decay_rate),
+            ("lr_min_rate", lr_min_rate),
+        ] {
+            if !(0.0..=MOST).contains(&value) {
+                return Err(format!("train.schedule.{key} must be 0 to {MOST:e}, found {value}"));
+            }
+        }
+        for (key, value) in [("decay_epochs", decay_epochs), ("annealing.t_max", annealing.t_max)] {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(format!("train.schedule.{key} must be above 0, found {value}"));
+            }
+        }
+        Ok(())
+    }
+
     /// `f(t)` of a run of `total` steps with `per_epoch` steps an epoch.
     pub fn at(&self, t: u64, total: u64, per_epoch: u64) -> f64 {
         let warmup = (self.warmup_epochs * per_epoch as f64).round();

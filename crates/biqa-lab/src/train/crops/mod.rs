@@ -133,6 +133,8 @@ impl<'a, M: Method> Run<'a, M> {
         let stages: Vec<M> = method.first().into_iter().chain([method]).collect();
         // Before the folder is claimed: weights that don't fit must leave no run behind.
         let (net, from) = start(&stages[0], options)?;
+        let names: Vec<&str> = options.init.arrays.keys().map(String::as_str).collect();
+        say_left_out(&stages[0].left_out(&names), progress);
         let (folder, newest) = Folder::claim(options, &digest, progress)?;
         let dataset = options.train.first().map_or("", |photo| &photo.dataset);
         let mut run = Self {
@@ -172,6 +174,7 @@ impl<'a, M: Method> Run<'a, M> {
     /// The start of a stage. `teacher` is what the stage before ended with.
     fn learner(&self, net: M::Net, teacher: Option<Arrays>) -> Result<Learner<M>, TrainError> {
         let mut method = self.stages[self.stage].clone();
+        method.expect_steps(self.plan.total);
         if let Some(weights) = teacher {
             method.teach(weights, &Device::flex())?;
         }
@@ -273,7 +276,7 @@ impl<'a, M: Method> Run<'a, M> {
         let (net, grad_norm) = optim.apply(net, grads, group);
         if !loss.is_finite() || !grad_norm.is_finite() {
             let names = photos.iter().map(|&i| options.train[i].name.as_str());
-            return Err(self.folder.not_finite(loss, done, names));
+            return Err(self.folder.not_finite(loss, grad_norm, done + 1, names));
         }
         let net = method.after_step(net);
         if train.ema_decay > 0.0 {
@@ -389,6 +392,12 @@ impl<'a, M: Method> Run<'a, M> {
             arrays.retain(|name, _| !self.constants.contains_key(name));
             arrays
         };
+        let weights = collect(net);
+        let all = || weights.values().flat_map(|array| &array.data);
+        if let Some(&value) = all().find(|value| !value.is_finite()) {
+            let done = self.stage as u64 * self.plan.total + self.step;
+            return Err(self.folder.broken_weight(value, done));
+        }
         Checkpoint {
             state: State {
                 stage: self.stage,
@@ -401,13 +410,26 @@ impl<'a, M: Method> Run<'a, M> {
                 run_digest: self.digest.clone(),
                 files: Vec::new(),
             },
-            weights: stored(collect(net)),
+            weights: stored(weights),
             ema: stored(ema_arrays),
             optimizer: optim.state(),
             best: stored(best),
             method: method.state(),
         }
         .write(&self.folder.checkpoints())
+    }
+}
+
+/// Names what of the initial weights the network has no place for.
+fn say_left_out(names: &[String], progress: &mut dyn Progress) {
+    if !names.is_empty() {
+        let shown: Vec<&str> = names.iter().take(3).map(String::as_str).collect();
+        let more = if names.len() > shown.len() { ", ..." } else { "" };
+        progress.note(&format!(
+            "{} tensors of the initial weights are left out: {}{more}",
+            names.len(),
+            shown.join(", ")
+        ));
     }
 }
 

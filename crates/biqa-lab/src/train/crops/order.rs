@@ -2,7 +2,7 @@
 
 use biqa::random::stream;
 
-use super::super::recipe::crops::Train;
+use super::super::recipe::crops::{MOST_TURNS, Train};
 
 /// How a run is cut into epochs and steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,12 @@ impl Plan {
             (Some(passes), _) => (passes, photos as u64 * passes / batch as u64),
             (None, budget) => (1, budget.unwrap_or(0) / (epochs * (batch * group) as u64)),
         };
+        if photos as u64 * passes > MOST_TURNS {
+            return Err(format!(
+                "{photos} photos in {passes} passes are too many for one list: lower train.passes \
+                 and raise train.epochs"
+            ));
+        }
         if per_epoch == 0 {
             return Err(format!(
                 "an epoch has fewer crops than a step ({batch} photos of {group}); there are \

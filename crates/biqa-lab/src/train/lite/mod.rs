@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
             let (updated, grad_norm) = optim.step(net, &passed.grads, group);
             if !passed.loss.is_finite() || !grad_norm.is_finite() {
                 let names = plan.photos.iter().map(|&(i, _)| options.train[i].name.as_str());
-                return Err(self.folder.not_finite(passed.loss, done + step, names));
+                return Err(self.folder.not_finite(passed.loss, grad_norm, done + step + 1, names));
             }
             net = updated;
             if stage.ema_decay > 0.0 {

@@ -155,6 +155,12 @@ fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
+/// No run has more photos a step, epochs or passes than this, or crops than [`MOST_BUDGET`].
+const MOST_COUNT: u64 = 1_000_000;
+const MOST_BUDGET: u64 = 1_000_000_000_000;
+/// More turns than this of one shuffled list don't fit into memory.
+pub const MOST_TURNS: u64 = 1 << 32;
+
 /// More crops of a photo than this are no test.
 const MOST_LOOKS: u64 = 1024;
 
@@ -281,6 +287,13 @@ impl Train {
         if !(0.0..1.0).contains(ema_decay) {
             return Err("train: ema_decay must be at least 0 and below 1".to_owned());
         }
-        Ok(())
+        let counts = [*batch as u64, *epochs, passes.unwrap_or(1)];
+        if counts.iter().any(|&n| n > MOST_COUNT) || budget.is_some_and(|n| n > MOST_BUDGET) {
+            return Err(format!(
+                "train: batch, epochs and passes may be {MOST_COUNT} at most, budget {MOST_BUDGET}"
+            ));
+        }
+        self.schedule.check()?;
+        self.optim.check()
     }
 }
