@@ -208,20 +208,26 @@ pub fn mutual_score(student: Tensor<2>, teacher: Tensor<2>, salient: &[usize]) -
     smooth_l1(student.reshape([b * k]), target, BETA)
 }
 
-/// Where smooth L1 turns from a parabola into a line, in (6.2) and (7.1).
+/// Where smooth L1 turns from a parabola into a line, in (6.2).
 const BETA: f64 = 1.0;
 
-/// (7.1) with `reg_crops = "all"`: smooth L1 between every crop's score and its picture's label.
-pub fn regression_all(score: Tensor<2>, target: Tensor<1>) -> Tensor<1> {
+/// (7.1) with `reg_crops = "all"`: smooth L1 between every crop's score and its picture's label,
+/// which turns from a parabola into a line at `beta`; the paper's is 1.
+pub fn regression_all(score: Tensor<2>, target: Tensor<1>, beta: f64) -> Tensor<1> {
     let [b, k] = score.dims();
     let target = target.reshape([b, 1]).expand([b, k]).reshape([b * k]);
-    smooth_l1(score.reshape([b * k]), target, BETA)
+    smooth_l1(score.reshape([b * k]), target, beta)
 }
 
 /// (7.1) with `reg_crops = "salient"`: of the salient crops alone.
-pub fn regression_salient(score: Tensor<2>, target: Tensor<1>, salient: &[usize]) -> Tensor<1> {
+pub fn regression_salient(
+    score: Tensor<2>,
+    target: Tensor<1>,
+    salient: &[usize],
+    beta: f64,
+) -> Tensor<1> {
     let device = score.device();
-    smooth_l1(at(score, salient, &device), target, BETA)
+    smooth_l1(at(score, salient, &device), target, beta)
 }
 
 /// `[b, k] -> [b]`: entry `salient[i]` of row `i`.

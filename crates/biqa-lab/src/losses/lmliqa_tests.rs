@@ -160,8 +160,8 @@ fn mutual_scores_meet_the_teacher_at_the_salient_crop() {
 fn regression_counts_all_crops_or_the_salient_one() {
     let score = tensor(&[1.0, 2.0, 5.0, 3.5], [2, 2]);
     let target = tensor(&[1.0, 4.0], [2]);
-    close(value(regression_all(score.clone(), target.clone())), 0.28125);
-    close(value(regression_salient(score, target, &[1, 1])), 0.3125);
+    close(value(regression_all(score.clone(), target.clone(), 1.0)), 0.28125);
+    close(value(regression_salient(score, target, &[1, 1], 1.0)), 0.3125);
 }
 
 #[test]

@@ -28,11 +28,13 @@ pub struct CsfiqaOptions {
     pub contrast: Contrast,
     /// `lambda` of (6.8).
     pub lambda_scl: f64,
+    /// Where smooth L1 turns from a parabola into a line.
+    pub beta: f64,
 }
 
 impl Default for CsfiqaOptions {
     fn default() -> Self {
-        Self { contrast: Contrast::default(), lambda_scl: 0.1 }
+        Self { contrast: Contrast::default(), lambda_scl: 0.1, beta: 1.0 }
     }
 }
 
@@ -81,7 +83,11 @@ impl CsfiqaMethod {
             .collect();
         let scl = stages.iter().map(|stage| stage.loss.clone()).reduce(|a, b| a + b);
         let target = TensorData::new(labels.to_vec(), [labels.len()]);
-        let reg = smooth_l1(output.panel.score.clone(), Tensor::from_data(target, &device), 1.0);
+        let reg = smooth_l1(
+            output.panel.score.clone(),
+            Tensor::from_data(target, &device),
+            self.options.beta,
+        );
         CsfiqaLosses { output, stages, scl, reg }
     }
 
@@ -139,7 +145,8 @@ impl Method for CsfiqaMethod {
     }
 
     fn check(&self, _pictures: usize) -> Result<(), String> {
-        let CsfiqaOptions { lambda_scl, contrast } = &self.options;
+        let CsfiqaOptions { lambda_scl, contrast, beta } = &self.options;
+        super::positive("beta", *beta)?;
         super::not_negative("lambda_scl", *lambda_scl)?;
         super::not_negative("contrast.w_intra", contrast.w_intra)?;
         super::not_negative("contrast.w_inter", contrast.w_inter)?;

@@ -44,6 +44,8 @@ pub struct LmlIqaOptions {
     pub ema_warmup: bool,
     /// Which crops are regressed (7.1).
     pub reg_crops: RegCrops,
+    /// Where smooth L1 turns from a parabola into a line (7.1).
+    pub beta: f64,
     /// Weight of the contrast in (7.2); 0 leaves it out.
     pub lambda_con: f64,
     /// Weight of the mutual term in (7.2); 0 leaves it out.
@@ -67,6 +69,7 @@ impl Default for LmlIqaOptions {
             mu: None,
             ema_warmup: false,
             reg_crops: RegCrops::All,
+            beta: 1.0,
             lambda_con: 0.1,
             lambda_mut: 0.1,
             score_with: ScoreWith::Student,
@@ -144,6 +147,7 @@ impl LmlIqaOptions {
     /// What is outside its range, if anything.
     fn check(&self) -> Result<(), String> {
         super::positive("tau", self.tau)?;
+        super::positive("beta", self.beta)?;
         super::positive("tau_mut", self.tau_mut)?;
         super::share_of_one("mu", self.mu.unwrap_or(1.0))?;
         let weights = [
@@ -254,8 +258,10 @@ impl LmlIqaMethod {
             Mutual::None => (None, None),
         };
         let reg = match self.options.reg_crops {
-            RegCrops::All => regression_all(score.clone(), views.targets),
-            RegCrops::Salient => regression_salient(score.clone(), views.targets, &salient),
+            RegCrops::All => regression_all(score.clone(), views.targets, self.options.beta),
+            RegCrops::Salient => {
+                regression_salient(score.clone(), views.targets, &salient, self.options.beta)
+            }
         };
         Ok(LmlIqaLosses {
             score,
@@ -374,7 +380,8 @@ impl Method for LmlIqaMethod {
         if !self.options.asks_teacher() {
             let (b, k) = (batch.pictures(), batch.group());
             let score = net.score(batch.crops.clone()).reshape([b, k]);
-            return Ok(Terms::default().with("smooth_l1", regression_all(score, batch.target())));
+            let reg = regression_all(score, batch.target(), self.options.beta);
+            return Ok(Terms::default().with("smooth_l1", reg));
         }
         let teacher = self.teacher.as_ref().ok_or_else(|| data("the teacher was not begun"))?;
         let views = Views {

@@ -29,11 +29,13 @@ pub struct QptOptions {
     pub crop: usize,
     /// The backbone's learning rate over the head's.
     pub backbone_lr: f64,
+    /// Where smooth L1 turns from a parabola into a line (9).
+    pub beta: f64,
 }
 
 impl Default for QptOptions {
     fn default() -> Self {
-        Self { crop: 320, backbone_lr: 0.2 }
+        Self { crop: 320, backbone_lr: 0.2, beta: 1.0 }
     }
 }
 
@@ -72,7 +74,8 @@ impl Method for QptMethod {
     }
 
     fn check(&self, _pictures: usize) -> Result<(), String> {
-        let QptOptions { crop, backbone_lr } = self.options;
+        let QptOptions { crop, backbone_lr, beta } = self.options;
+        super::positive("beta", beta)?;
         super::not_negative("backbone_lr", backbone_lr)?;
         super::ensure(crop >= LEAST_CROP, "crop", "32 or more", crop as f64)
     }
@@ -125,7 +128,7 @@ impl Method for QptMethod {
         let score = score_in(net, batch.crops.clone(), Some(&mut seen));
         self.seen = Some(seen);
         // (9)
-        let loss = smooth_l1(score, batch.crop_targets(), 1.0);
+        let loss = smooth_l1(score, batch.crop_targets(), self.options.beta);
         Ok(Terms::default().with("smooth_l1", loss))
     }
 

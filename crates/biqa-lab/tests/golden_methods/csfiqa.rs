@@ -187,7 +187,7 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let config = sizes(case)?;
     let lambda_scl = case.number("lambda_scl")?;
-    let options = CsfiqaOptions { contrast: contrast(case)?, lambda_scl };
+    let options = CsfiqaOptions { contrast: contrast(case)?, lambda_scl, beta: 1.0 };
     let net = filled(Csfiqa::new(&config, &device), case, |_| true)?.train();
     let inputs = case.inputs()?;
     let image: Tensor<4> = tensor(inputs.get("image")?, &device);
