@@ -6,6 +6,7 @@ mod data;
 mod degrade;
 mod lab;
 mod measure;
+mod pretrain;
 mod report;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ pub use data::{
 pub use degrade::DegradeArgs;
 pub use lab::{DatasetArgs, InitArgs, LoadArgs, MeasureArgs, SetArgs};
 pub use measure::{EvaluateArgs, ProtocolArgs};
+pub use pretrain::PretrainArgs;
 pub use report::ReportArgs;
 
 use crate::choose::Sort;
@@ -87,6 +89,7 @@ pub enum Command {
     /// List the models, or print one model's card
     Models(ModelsArgs),
     Train(TrainArgs),
+    Pretrain(Box<PretrainArgs>),
     Evaluate(Box<EvaluateArgs>),
     Protocol(Box<ProtocolArgs>),
     Data(DataArgs),

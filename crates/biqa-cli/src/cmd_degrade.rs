@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::BufWriter;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use biqa::image::{LoadOptions, load};
@@ -13,11 +13,11 @@ use biqa_lab::degrade::{Plan, UNAVAILABLE, distortions};
 
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, name_of};
 use crate::progress::Progress;
 use crate::shard::Shard;
 use crate::walk::Item;
-use crate::words::{count, out, path_text, say, shown};
+use crate::words::{count, out, say, shown};
 
 /// Height of a picture on a contact sheet.
 const SHEET_SIDE: u32 = 128;
@@ -64,22 +64,6 @@ fn single(args: &DegradeArgs) -> Option<PathBuf> {
     }
 }
 
-/// What a picture is called in a set: its path inside the folder that was named; else as it was
-/// given, without what leads out of a folder; a full path is its file name alone.
-fn name_of(path: &Path, args: &DegradeArgs) -> String {
-    let folders = args.paths.iter().map(Path::new);
-    let inside = folders.filter_map(|folder| path.strip_prefix(folder).ok());
-    let shortest =
-        inside.filter(|rest| rest.file_name().is_some()).min_by_key(|p| p.as_os_str().len());
-    let named = match (shortest, path.file_name()) {
-        (Some(rest), _) => rest,
-        (None, Some(name)) if path.is_absolute() => Path::new(name),
-        (None, _) => path,
-    };
-    let parts = named.components().filter(|part| matches!(part, Component::Normal(_)));
-    path_text(&parts.collect::<PathBuf>()).replace('\\', "/")
-}
-
 /// One picture into one file; the address goes to standard output.
 fn one(args: &DegradeArgs, copies: &Copies, source: &Path, output: &Path) -> anyhow::Result<Exit> {
     refuse(args, output)?;
@@ -97,7 +81,7 @@ fn contact_sheet(args: &DegradeArgs, output: &Path) -> anyhow::Result<Exit> {
     let Some(source) = single(args) else { bail!("--sheet shows one picture; name one file") };
     refuse(args, output)?;
     let picture = load(&source, &LoadOptions::default())?.rgb;
-    let (rows, sheet) = sheet(&picture, args.seed, &name_of(&source, args), SHEET_SIDE)?;
+    let (rows, sheet) = sheet(&picture, args.seed, &name_of(&source, &args.paths), SHEET_SIDE)?;
     write_png(output, &sheet)?;
     if !args.run.quiet {
         say(&format!("columns: the picture, levels 1 to 5; rows: {}", rows.join(", ")));
@@ -129,7 +113,8 @@ fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Result<Ex
     let sources = inputs.filter_map(|item| {
         let (path, trouble) = match item {
             Item::File(path) => {
-                let taken = !stems.insert(Path::new(&name_of(&path, args)).with_extension(""));
+                let taken =
+                    !stems.insert(Path::new(&name_of(&path, &args.paths)).with_extension(""));
                 (path, taken.then(|| "its copies would have another picture's names".to_owned()))
             }
             Item::Trouble(path, error) => (path, Some(error.to_string())),
@@ -139,7 +124,7 @@ fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Result<Ex
             say(&format!("{}: {trouble}", shown(&path)));
             return None;
         }
-        (!done.contains(&name_of(&path, args))).then_some(path)
+        (!done.contains(&name_of(&path, &args.paths))).then_some(path)
     });
     let whole: Shard = "1/1".parse().map_err(anyhow::Error::msg)?;
     let progress = Progress::start(args.run.wants_progress(), &args.paths, whole);
@@ -149,7 +134,7 @@ fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Result<Ex
     ordered(
         args.run.threads,
         sources,
-        |_, path| (copies.make(args.seed, &path, &name_of(&path, args), output), path),
+        |_, path| (copies.make(args.seed, &path, &name_of(&path, &args.paths), output), path),
         |_, (result, path): (Result<Vec<Row>, BatchError>, PathBuf)| {
             match result {
                 Ok(rows) => {

@@ -11,7 +11,7 @@ use biqa_lab::train::job::{DataSource, Job, ridge, train};
 use biqa_lab::train::run::Bar;
 use biqa_lab::train::{Outcome, Progress, StepReport};
 
-use crate::args::TrainArgs;
+use crate::args::{RunArgs, TrainArgs};
 use crate::exit::Exit;
 use crate::memory;
 use crate::words::{out, say, shown};
@@ -29,9 +29,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
         threads: args.run.threads,
         checkpoint_steps: args.checkpoint_steps,
     };
-    let run = &args.run;
-    let steps = run.wants_progress();
-    let mut talk = Talk { quiet: run.quiet, steps, last: None, start: None, seen: 0 };
+    let mut talk = Talk::new(&args.run);
     if args.ridge {
         print(&ridge(&job, &mut talk)?)?;
         return Ok(Exit::Fine);
@@ -87,7 +85,7 @@ fn folder_of(csv: &std::path::Path) -> PathBuf {
 }
 
 /// Progress as lines on stderr, one every few seconds.
-struct Talk {
+pub struct Talk {
     quiet: bool,
     /// Whether steps are said, not only notes.
     steps: bool,
@@ -95,6 +93,14 @@ struct Talk {
     start: Option<(Instant, u64)>,
     /// Pictures since then.
     seen: usize,
+}
+
+impl Talk {
+    /// Nothing was said yet.
+    pub fn new(run: &RunArgs) -> Self {
+        let steps = run.wants_progress();
+        Self { quiet: run.quiet, steps, last: None, start: None, seen: 0 }
+    }
 }
 
 impl Progress for Talk {

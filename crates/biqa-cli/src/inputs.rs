@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::vec;
 
 use anyhow::{Context, bail};
@@ -143,6 +143,22 @@ impl Iterator for Inputs {
             }
         }
     }
+}
+
+/// What a picture is called in a set: its path inside the folder that was named; else as it was
+/// given, without what leads out of a folder; a full path is its file name alone.
+pub fn name_of(path: &Path, given: &[OsString]) -> String {
+    let folders = given.iter().map(Path::new);
+    let inside = folders.filter_map(|folder| path.strip_prefix(folder).ok());
+    let shortest =
+        inside.filter(|rest| rest.file_name().is_some()).min_by_key(|p| p.as_os_str().len());
+    let named = match (shortest, path.file_name()) {
+        (Some(rest), _) => rest,
+        (None, Some(name)) if path.is_absolute() => Path::new(name),
+        (None, _) => path,
+    };
+    let parts = named.components().filter(|part| matches!(part, Component::Normal(_)));
+    path_text(&parts.collect::<PathBuf>()).replace('\\', "/")
 }
 
 /// A list names files and folders; patterns in it are names, so that any file can be listed.

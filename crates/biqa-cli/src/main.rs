@@ -11,6 +11,7 @@ mod cmd_degrade;
 mod cmd_docs;
 mod cmd_evaluate;
 mod cmd_models;
+mod cmd_pretrain;
 mod cmd_protocol;
 mod cmd_report;
 mod cmd_score;
@@ -72,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Score(args) => cmd_score::run(&args),
         Command::Models(args) => cmd_models::run(&args),
         Command::Train(args) => cmd_train::run(&args),
+        Command::Pretrain(args) => cmd_pretrain::run(&args),
         Command::Evaluate(args) => cmd_evaluate::run(&args),
         Command::Protocol(args) => cmd_protocol::run(&args),
         Command::Data(args) => cmd_data::run(&args),

@@ -43,6 +43,11 @@ fn the_long_help_of_train() {
 }
 
 #[test]
+fn the_long_help_of_pretrain() {
+    assert_snapshot!(help(&["pretrain", "--help"]));
+}
+
+#[test]
 fn the_long_help_of_evaluate() {
     assert_snapshot!(help(&["evaluate", "--help"]));
 }

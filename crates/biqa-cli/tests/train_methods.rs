@@ -87,7 +87,10 @@ fn survives(number: usize) {
         ["qpt-killed", "qpt-whole"],
     ][number];
     assert!(out.starts_with(method));
-    Training { place: whole(), args, steps, steps_of_stage, out, whole: twin }.survives();
+    let (made, end) = kills::MODEL;
+    let place = whole();
+    Training { place, args, steps, lines: steps, made, end, steps_of_stage, out, whole: twin }
+        .survives();
 }
 
 #[test]

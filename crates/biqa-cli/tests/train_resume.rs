@@ -25,7 +25,10 @@ fn whole() -> &'static Place {
 
 /// The run as the machinery of kills takes it.
 fn training(place: &Place) -> Training<'_> {
-    Training { place, args, steps: STEPS, steps_of_stage: STEPS / 3, out: "killed", whole: "whole" }
+    let ((made, end), lines) = (kills::MODEL, STEPS);
+    let (steps, steps_of_stage) = (STEPS, STEPS / 3);
+    let (out, whole) = ("killed", "whole");
+    Training { place, args, steps, lines, made, end, steps_of_stage, out, whole }
 }
 
 #[test]

@@ -4,9 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use biqa_lab::methods::registry::NAMES;
+use biqa_lab::pretrain::recipe::PretrainRecipe;
 use biqa_lab::train::recipe::Recipe;
 
+/// What the names of the recipes of `biqa pretrain` begin with.
+const PRETRAIN: &str = "qpt-pretrain-";
+
+/// The recipes of `biqa train`.
 fn recipes() -> Vec<(String, PathBuf)> {
+    all().into_iter().filter(|(name, _)| !name.starts_with(PRETRAIN)).collect()
+}
+
+fn all() -> Vec<(String, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
     let paths =
         fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
@@ -29,6 +38,18 @@ fn every_recipe_parses_and_has_the_name_of_its_file() {
             assert_eq!(recipe.card().name, name, "its card");
         }
         assert_eq!(recipe.digest().len(), 64);
+    }
+}
+
+#[test]
+fn every_recipe_of_a_pre_training_is_one_and_none_of_a_training() {
+    let found: Vec<_> = all().into_iter().filter(|(n, _)| n.starts_with(PRETRAIN)).collect();
+    assert_eq!(found.len(), 5, "{found:?}");
+    for (name, path) in found {
+        let (recipe, text) = PretrainRecipe::open(&path).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(recipe.name, name);
+        let error = Recipe::parse(&text, &path).expect_err("no training").to_string();
+        assert!(error.contains("qpt-pretrain"), "{error}");
     }
 }
 

@@ -22,6 +22,9 @@ const IN_WRITE: usize = 5;
 /// Damages that [`damage_number`] knows.
 const DAMAGES: usize = 4;
 
+/// The file that `biqa train` makes, and what it says at its end.
+pub const MODEL: (&str, &str) = ("best.safetensors", " kept: SRCC");
+
 /// A training, made once without a kill.
 pub struct Training<'a> {
     pub place: &'a Place,
@@ -29,6 +32,12 @@ pub struct Training<'a> {
     pub args: fn(&'static str, &[&'static str]) -> Vec<&'static str>,
     /// Steps of the run.
     pub steps: usize,
+    /// Lines of its log: its steps, and what it measures.
+    pub lines: usize,
+    /// The file that it makes.
+    pub made: &'static str,
+    /// What it says when it has come to its end.
+    pub end: &'static str,
     /// Steps of each stage.
     pub steps_of_stage: usize,
     /// The folder that is killed.
@@ -140,7 +149,7 @@ impl Training<'_> {
         child.wait().expect("an end");
         if ended {
             let said = place.read(&self.said());
-            assert!(said.contains(" kept: SRCC"), "{said}");
+            assert!(said.contains(self.end), "{said}");
             kills.too_late += 1;
         } else if writes(place) {
             kills.in_checkpoint += 1;
@@ -227,9 +236,9 @@ impl Training<'_> {
             place.read(&format!("{out}/log.jsonl")),
             place.read(&format!("{whole}/log.jsonl"))
         );
-        assert_eq!(lines(place, out), self.steps);
+        assert_eq!(lines(place, out), self.lines);
         let bytes = |out: &str, file: &str| fs::read(place.path(out).join(file)).expect("a file");
-        for file in ["best.safetensors", "recipe.toml", "run.json"] {
+        for file in [self.made, "recipe.toml", "run.json"] {
             assert!(bytes(out, file) == bytes(whole, file), "{out}/{file} differs");
         }
         let last = |out: &str| {

@@ -128,6 +128,15 @@ pub fn qc_loss(first: &QcTerms, second: Option<&QcTerms>, config: &QcConfig) -> 
     }
 }
 
+/// `l_i` of (2) where all vectors are equal: what knowing nothing costs. Of `images` pictures under
+/// `degradations` each, with `queued` keys besides.
+pub fn chance(images: usize, degradations: usize, queued: usize, config: &QcConfig) -> f64 {
+    let of_kind = |n: usize, weight: f64| n as f64 * weight;
+    let others = degradations.saturating_sub(1);
+    let content = images.saturating_sub(1) * degradations + queued;
+    (of_kind(others, config.w_degradation) + of_kind(content, config.w_content)).ln_1p()
+}
+
 /// What a key is to a query.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {

@@ -72,6 +72,12 @@ fn equal_vectors_give_the_logarithm_of_the_weights() {
         let terms = qc_terms(same.clone(), same.clone(), None, IDS, &config(w_d, w_c));
         let expected = (1.0 + w_d * 1.0 + w_c * 1.0 * 2.0).ln() as f32;
         close(&each(&terms), &[expected; 4], 1e-6);
+        let known = chance(2, 2, 0, &config(w_d, w_c));
+        assert!((known - f64::from(expected)).abs() < 1e-6);
+        let queued =
+            qc_terms(same.clone(), same.clone(), Some(same.clone()), IDS, &config(w_d, w_c));
+        let more = chance(2, 2, 4, &config(w_d, w_c));
+        close(&each(&queued), &[more as f32; 4], 1e-6);
     }
 }
 

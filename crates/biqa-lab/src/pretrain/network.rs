@@ -8,22 +8,31 @@
 
 use biqa::models::qpt::QptConfig;
 use biqa::nn::layers::{BatchNorm, Linear};
-use biqa::nn::norm::{PlainNorm, Seen};
-use biqa::nn::resnet::{ResNet, ResNetConfig};
+use biqa::nn::norm::Seen;
+use biqa::nn::resnet::ResNetConfig;
+use biqa::nn::vit::VitConfig;
 use biqa::weights::{Arrays, WeightsError, freeze, load};
 use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::encoder::{Backbone, Encoder, Norms};
+
 /// Sizes of the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PretrainConfig {
-    /// Bottlenecks of each stage.
+    /// What is pre-trained.
+    pub backbone: Backbone,
+    /// Which statistics its batch norms use while it learns.
+    pub norms: Norms,
+    /// Bottlenecks of each stage of a ResNet.
     pub layers: Vec<usize>,
-    /// Planes of stem and first stage.
+    /// Planes of stem and first stage of a ResNet.
     pub width: usize,
+    /// Sizes of a vision transformer; its classes are not read.
+    pub vit: VitConfig,
     /// Hidden numbers of projector and predictor.
     pub mlp_dim: usize,
     /// Numbers of an embedding.
@@ -34,15 +43,39 @@ pub struct PretrainConfig {
     pub bn_eps: f64,
 }
 
+/// timm's `vit_tiny_patch16_224` without its classifier.
+const VIT_TINY: VitConfig = VitConfig {
+    image_size: 224,
+    patch_size: 16,
+    embed_dim: 192,
+    depth: 12,
+    num_heads: 3,
+    mlp_ratio: 4,
+    qkv_bias: true,
+    norm_eps: 1e-6,
+    num_classes: 0,
+    layer_scale: false,
+};
+
 impl Default for PretrainConfig {
     fn default() -> Self {
         let QptConfig { layers, width, bn_eps, .. } = QptConfig::default();
-        Self { layers, width, mlp_dim: 4096, dim: 256, predictor: true, bn_eps }
+        Self {
+            backbone: Backbone::ResNet,
+            norms: Norms::Batch,
+            layers,
+            width,
+            vit: VIT_TINY,
+            mlp_dim: 4096,
+            dim: 256,
+            predictor: true,
+            bn_eps,
+        }
     }
 }
 
 impl PretrainConfig {
-    /// The backbone's sizes.
+    /// A ResNet's sizes.
     pub fn resnet(&self) -> ResNetConfig {
         let (layers, width) = (self.layers.clone(), self.width);
         ResNetConfig { layers, width, num_classes: 0, bn_eps: self.bn_eps }
@@ -53,12 +86,18 @@ impl PretrainConfig {
         if self.mlp_dim == 0 || self.dim == 0 {
             return Err("mlp_dim and dim must be at least 1".to_owned());
         }
-        self.resnet().check()
+        match self.backbone {
+            Backbone::ResNet => self.resnet().check(),
+            Backbone::MobileNetV2 => Ok(()),
+            Backbone::Vit => self.vit.check(),
+        }
+    }
+
+    /// The side that patches must have; `None` where any will do.
+    pub fn side(&self) -> Option<usize> {
+        (self.backbone == Backbone::Vit).then_some(self.vit.image_size)
     }
 }
-
-/// A backbone with its projector under the name `fc`.
-pub type Encoder = ResNet<Projector>;
 
 /// Both sides.
 #[derive(Module, Debug)]
@@ -69,15 +108,9 @@ pub struct Pretrain {
     pub momentum_encoder: Encoder,
     /// What queries go through besides.
     pub predictor: Option<Predictor>,
-}
-
-/// Linear, norm, ReLU, linear, norm without factor and shift: indices 0, 1, 3, 4.
-#[derive(Module, Debug)]
-pub struct Projector {
-    _0: Linear,
-    _1: BatchNorm,
-    _3: Linear,
-    _4: PlainNorm,
+    /// Which statistics the backbone's norms use while it learns.
+    #[module(skip)]
+    pub norms: Norms,
 }
 
 /// Linear, norm, ReLU, linear: indices 0, 1, 3.
@@ -93,62 +126,47 @@ impl Pretrain {
     pub fn new(config: &PretrainConfig, device: &Device) -> Self {
         let PretrainConfig { mlp_dim, dim, bn_eps, .. } = *config;
         Self {
-            base_encoder: encoder(config, device),
-            momentum_encoder: freeze(encoder(config, device), |_| true),
+            base_encoder: Encoder::new(config, device),
+            momentum_encoder: freeze(Encoder::new(config, device), |_| true),
             predictor: config.predictor.then(|| Predictor {
                 _0: Linear::new(dim, mlp_dim, false, device),
                 _1: BatchNorm::with_eps(mlp_dim, bn_eps, device),
                 _3: Linear::new(mlp_dim, dim, false, device),
             }),
+            norms: config.norms,
         }
     }
 
     /// `[m, 3, s, s] -> [m, d]`: queries, in training mode.
     pub fn queries(&self, x: Tensor<4>, seen: &mut Seen) -> Tensor<2> {
-        let embedding = embed(&self.base_encoder, x, seen);
+        let embedding = self.base_encoder.embed(x, self.norms, seen);
         match &self.predictor {
-            Some(predictor) => predictor.forward(embedding, seen),
+            Some(predictor) => predictor.forward(embedding, Some(seen)),
             None => embedding,
         }
     }
 
     /// `[m, 3, s, s] -> [m, d]`: keys, in training mode, without gradients.
     pub fn keys(&self, x: Tensor<4>, seen: &mut Seen) -> Tensor<2> {
-        embed(&self.momentum_encoder, x.detach(), seen).detach()
+        self.momentum_encoder.embed(x.detach(), self.norms, seen).detach()
     }
-}
 
-fn encoder(config: &PretrainConfig, device: &Device) -> Encoder {
-    let PretrainConfig { mlp_dim, dim, bn_eps, .. } = *config;
-    let resnet = config.resnet();
-    let features = resnet.channels().last().copied().unwrap_or(config.width);
-    let projector = Projector {
-        _0: Linear::new(features, mlp_dim, false, device),
-        _1: BatchNorm::with_eps(mlp_dim, bn_eps, device),
-        _3: Linear::new(mlp_dim, dim, false, device),
-        _4: PlainNorm::new(dim, bn_eps, device),
-    };
-    ResNet::with_head(&resnet, Some(projector), device)
-}
-
-fn embed(encoder: &Encoder, x: Tensor<4>, seen: &mut Seen) -> Tensor<2> {
-    let features = encoder.forward(x, Some(seen)).features;
-    match encoder.head() {
-        Some(projector) => projector.forward(features, seen),
-        None => features,
-    }
-}
-
-impl Projector {
-    fn forward(&self, x: Tensor<2>, seen: &mut Seen) -> Tensor<2> {
-        let x = relu(self._1.forward_in(self._0.forward(x), Some(seen)));
-        self._4.forward(self._3.forward(x), Some(seen))
+    /// `[m, 3, s, s]` to features `[m, c]`, query and key `[m, d]`, as in inference.
+    pub fn looked_at(&self, x: Tensor<4>) -> [Tensor<2>; 3] {
+        let features = self.base_encoder.features(x.clone(), None);
+        let embedding = self.base_encoder.projected(features.clone(), None);
+        let query = match &self.predictor {
+            Some(predictor) => predictor.forward(embedding, None),
+            None => embedding,
+        };
+        let keys = &self.momentum_encoder;
+        [features, query, keys.projected(keys.features(x, None), None)]
     }
 }
 
 impl Predictor {
-    fn forward(&self, x: Tensor<2>, seen: &mut Seen) -> Tensor<2> {
-        self._3.forward(relu(self._1.forward_in(self._0.forward(x), Some(seen))))
+    fn forward(&self, x: Tensor<2>, seen: Option<&mut Seen>) -> Tensor<2> {
+        self._3.forward(relu(self._1.forward_in(self._0.forward(x), seen)))
     }
 }
 
@@ -183,6 +201,27 @@ mod tests {
         let queries = parameters(&net, "base_encoder.") + parameters(&net, "predictor.");
         assert_eq!(queries, 35_058_752);
         assert_eq!(parameters(&net, "momentum_encoder."), 32_953_408);
+    }
+
+    /// The projector stands where the classifier stood, as in MoCo v3.
+    #[test]
+    fn the_other_backbones_keep_the_names_of_their_files() {
+        for (backbone, wanted) in [
+            (Backbone::MobileNetV2, ["features.18.1.running_var", "classifier.0.weight"]),
+            (Backbone::Vit, ["blocks.1.attn.qkv.weight", "head.4.running_mean"]),
+        ] {
+            let vit = VitConfig { depth: 2, ..VIT_TINY };
+            let config =
+                PretrainConfig { backbone, vit, mlp_dim: 8, dim: 4, ..PretrainConfig::default() };
+            let net = Pretrain::new(&config, &Device::flex());
+            let mut names = Vec::new();
+            visit(&net, |name, _| names.push(name.to_owned()));
+            for name in wanted {
+                for side in ["base_encoder", "momentum_encoder"] {
+                    assert!(names.contains(&format!("{side}.{name}")), "{side}.{name}");
+                }
+            }
+        }
     }
 
     #[test]

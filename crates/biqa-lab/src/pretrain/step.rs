@@ -42,9 +42,9 @@ pub fn pretrain_step(
     // One view after the other: statistics are those of a view.
     let queries = views.clone().map(|view| net.queries(view, &mut query_seen));
     // (5), before the keys of the step
-    let Pretrain { base_encoder, momentum_encoder, predictor } = net;
+    let Pretrain { base_encoder, momentum_encoder, predictor, norms } = net;
     let momentum_encoder = follow(momentum_encoder, &base_encoder, momentum);
-    let net = Pretrain { base_encoder, momentum_encoder, predictor };
+    let net = Pretrain { base_encoder, momentum_encoder, predictor, norms };
     let keys = views.map(|view| net.keys(view, &mut key_seen));
     // (3)  L = QC(q1, k2) + QC(q2, k1)
     let terms = |q: usize, k: usize| {
@@ -58,8 +58,9 @@ pub fn pretrain_step(
 /// Puts what the batch norms of a step saw into a network, before or after the optimiser.
 #[must_use]
 pub fn stored(net: Pretrain, query_seen: Seen, key_seen: Seen) -> Pretrain {
-    let Pretrain { base_encoder, momentum_encoder, predictor } = net;
+    let Pretrain { base_encoder, momentum_encoder, predictor, norms } = net;
     Pretrain {
+        norms,
         base_encoder: query_seen.clone().put_into(base_encoder, BATCH_NORM_MOMENTUM),
         // The predictor is on the query side too.
         predictor: predictor.map(|p| query_seen.put_into(p, BATCH_NORM_MOMENTUM)),

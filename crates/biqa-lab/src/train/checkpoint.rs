@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::TrainError;
+use crate::pretrain::measure::Figures;
 
 /// Checkpoints that are kept: the newest and the one before it.
 const KEEP: usize = 2;
@@ -31,7 +32,7 @@ pub struct Checkpoint {
     pub optimizer: Arrays,
     /// The averaged weights of the best epoch so far; empty before the first validation.
     pub best: Arrays,
-    /// What a paper's method keeps besides: a teacher.
+    /// What a paper's method keeps besides: a teacher, a queue of keys.
     pub method: Arrays,
 }
 
@@ -49,6 +50,9 @@ pub struct State {
     pub ema_steps: u64,
     /// Validation figures so far.
     pub history: Vec<Validation>,
+    /// What a pre-training measured so far; a training has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figures>,
     /// Lines of `log.jsonl` that belong to the steps made.
     pub log_bytes: u64,
     /// Digest of the photos and of the backbone with which the stage began: its items' folder.
@@ -239,6 +243,7 @@ mod tests {
                 optimizer_steps: step,
                 ema_steps: step,
                 history: vec![Validation { stage: 0, step: 1, srcc: 0.5, plcc: 0.25 }],
+                figures: Vec::new(),
                 log_bytes: 10,
                 items: String::new(),
                 run_digest: "r".to_owned(),

@@ -4,8 +4,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::checkpoint::{Checkpoint, write_atomic};
-use super::{Options, Progress, StepReport, TrainError};
+use super::{Options, Progress, TrainError};
 
 /// A folder in which this run works.
 #[derive(Debug)]
@@ -16,22 +18,49 @@ pub struct Folder {
     _lock: File,
 }
 
+/// Which folder a run wants to work in.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The folder.
+    pub out: &'a Path,
+    /// Whether a run that is there may be gone on with.
+    pub resume: bool,
+    /// The recipe as it was written, which the folder keeps a copy of.
+    pub recipe_text: &'a str,
+}
+
+impl<'a> From<&'a Options> for Claim<'a> {
+    fn from(options: &'a Options) -> Self {
+        let Options { out, resume, recipe_text, .. } = options;
+        Self { out, resume: *resume, recipe_text }
+    }
+}
+
+impl Claim<'_> {
+    /// Refuses a folder that holds a run where nobody asked to go on. Touches nothing.
+    pub fn check_vacant(self) -> Result<(), TrainError> {
+        if self.resume || !marker(self.out).exists() {
+            return Ok(());
+        }
+        Err(TrainError::Exists { path: self.out.to_owned() })
+    }
+}
+
 impl Folder {
     /// Refuses a folder that holds another run, or this one where nobody asked to go on. Touches
     /// nothing.
-    pub fn check(options: &Options, digest: &str) -> Result<(), TrainError> {
-        let out = &options.out;
+    pub fn check<'a>(claim: impl Into<Claim<'a>>, digest: &str) -> Result<(), TrainError> {
+        let claim = claim.into();
+        claim.check_vacant()?;
+        let out = claim.out;
         let marker = marker(out);
         if !marker.exists() {
             return Ok(());
         }
         let found = fs::read_to_string(&marker).map_err(|e| io(&marker, e))?;
-        if !options.resume {
-            return Err(TrainError::Exists { path: out.clone() });
-        }
         if found.trim() != digest {
             return Err(TrainError::OtherRun {
-                path: out.clone(),
+                path: out.to_owned(),
                 found: found.trim().to_owned(),
                 expected: digest.to_owned(),
             });
@@ -42,22 +71,23 @@ impl Folder {
     /// Makes the folder this run's and returns it with the newest whole checkpoint, where there is
     /// one; newer ones that are damaged are named to `progress`. Lines of the log behind that
     /// checkpoint belong to steps that will be made again; they are cut off.
-    pub fn claim(
-        options: &Options,
+    pub fn claim<'a>(
+        claim: impl Into<Claim<'a>>,
         digest: &str,
         progress: &mut dyn Progress,
     ) -> Result<(Self, Option<Checkpoint>), TrainError> {
-        let out = &options.out;
+        let claim = claim.into();
+        let Claim { out, recipe_text, .. } = claim;
         let marker = marker(out);
         fs::create_dir_all(out.join("checkpoints")).map_err(|e| io(out, e))?;
         // Two runs that begin at once: the second must not write over the first one's marker.
         let lock = lock(out)?;
-        Self::check(options, digest)?;
+        Self::check(claim, digest)?;
         if !marker.exists() {
-            write_atomic(&out.join("recipe.toml"), options.recipe_text.as_bytes())?;
+            write_atomic(&out.join("recipe.toml"), recipe_text.as_bytes())?;
             write_atomic(&marker, digest.as_bytes())?;
         }
-        let mut folder = Self { path: out.clone(), log_bytes: 0, _lock: lock };
+        let mut folder = Self { path: out.to_owned(), log_bytes: 0, _lock: lock };
         let newest = Checkpoint::newest(&folder.checkpoints(), digest, &mut |damaged| {
             progress.note(&format!(
                 "warning: the checkpoint {} is damaged: going on from the one before",
@@ -93,9 +123,9 @@ impl Folder {
     }
 
     /// Adds a line to the log.
-    pub fn log(&mut self, report: &StepReport) -> Result<(), TrainError> {
+    pub fn log(&mut self, line: &impl Serialize) -> Result<(), TrainError> {
         let path = self.log_path();
-        let mut line = serde_json::to_string(report).expect("a report is plain data");
+        let mut line = serde_json::to_string(line).expect("a line of a log is plain data");
         line.push('\n');
         let file = OpenOptions::new().append(true).open(&path);
         file.and_then(|mut f| f.write_all(line.as_bytes())).map_err(|e| io(&path, e))?;

@@ -8,7 +8,7 @@ use biqa::weights::{Arrays, read, read_safetensors};
 use sha2::{Digest, Sha256};
 
 use super::TrainError;
-use super::recipe::Recipe;
+use super::recipe::{Init, Recipe};
 use crate::methods::registry::Choice;
 
 /// What `--init` may be instead of a file: the model inside the binary.
@@ -44,13 +44,13 @@ impl Initial {
     /// A recipe that starts from a file without one; a file that is not the recipe's; the same
     /// tensor in two files; a language model too few or too many.
     pub fn read(given: &Given, recipe: &Recipe) -> Result<Self, TrainError> {
-        let mut initial = Self::backbones(&given.init, recipe)?;
+        let mut initial = Self::backbones(&given.init, recipe.init())?;
         initial.add_llama(given.llama.as_deref(), recipe)?;
         Ok(initial)
     }
 
-    fn backbones(paths: &[PathBuf], recipe: &Recipe) -> Result<Self, TrainError> {
-        let wanted = recipe.init();
+    /// What `wanted` says, of one file or one for each backbone, or of none.
+    pub(crate) fn backbones(paths: &[PathBuf], wanted: &Init) -> Result<Self, TrainError> {
         if paths.is_empty() {
             return match wanted.weights.as_str() {
                 CHANCE => Ok(Self { name: CHANCE.to_owned(), ..Self::default() }),

@@ -235,7 +235,10 @@ fn with_own_range(mut manifest: Manifest, range: Option<[f64; 2]>) -> Manifest {
 
 /// Photos to train on and to choose on: the list's own parts; of an official training part a tenth
 /// chooses, by `biqa-split-v1`; without any parts a fifth of the contents.
-fn parts(manifest: &Manifest, seed: u64) -> Result<(Vec<Photo>, Vec<Photo>), TrainError> {
+pub(crate) fn parts(
+    manifest: &Manifest,
+    seed: u64,
+) -> Result<(Vec<Photo>, Vec<Photo>), TrainError> {
     let photo = |i: usize| Photo::of(manifest, i, "");
     let [lo, hi] = manifest.range_nominal;
     if lo >= hi {

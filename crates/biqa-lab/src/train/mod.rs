@@ -21,6 +21,7 @@ pub mod photo;
 pub mod recipe;
 pub mod run;
 pub mod schedule;
+pub mod sgd;
 
 pub use choose::SelectBy;
 pub use run::{Options, Outcome, run};

@@ -121,15 +121,17 @@ impl AdamW {
         grads: Grads,
         group: impl Fn(&str, usize) -> Group,
     ) -> (M, f64) {
-        let norm = global_norm(&grads.0);
+        let norm = grads.norm();
         if !norm.is_finite() {
             return (module, norm);
         }
         self.steps += 1;
         let clip = self.clip_factor(norm);
-        let mut updater =
-            Updater { path: ParamPath::default(), optim: self, grads: grads.0, clip, group };
-        (module.map(&mut updater), norm)
+        let module = grads.update(module, |name, p, grad, dims| {
+            let grad = if clip < 1.0 { grad * clip } else { grad };
+            self.update(name, p, grad, group(name, dims))
+        });
+        (module, norm)
     }
 
     /// Advances the step count for a caller that updates single tensors with [`Self::update`].
@@ -243,6 +245,21 @@ impl Grads {
         self
     }
 
+    /// Their joint L2 norm.
+    pub fn norm(&self) -> f64 {
+        global_norm(&self.0)
+    }
+
+    /// The module with every parameter that has a gradient replaced by what `rule` makes of its
+    /// name, its value and its gradient, both flat, and its number of dimensions.
+    pub fn update<M: Module>(
+        self,
+        module: M,
+        rule: impl FnMut(&str, Tensor<1>, Tensor<1>, usize) -> Tensor<1>,
+    ) -> M {
+        module.map(&mut Updater { path: ParamPath::default(), grads: self.0, rule })
+    }
+
     /// Every one times a factor.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {
@@ -276,25 +293,21 @@ impl ModuleVisitor for Collector<'_> {
     }
 }
 
-struct Updater<'a, G> {
+struct Updater<R> {
     path: ParamPath,
-    optim: &'a mut AdamW,
     grads: BTreeMap<String, Tensor<1>>,
-    clip: f64,
-    group: G,
+    rule: R,
 }
 
-impl<G: Fn(&str, usize) -> Group> ModuleMapper for Updater<'_, G> {
+impl<R: FnMut(&str, Tensor<1>, Tensor<1>, usize) -> Tensor<1>> ModuleMapper for Updater<R> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name();
         let Some(grad) = self.grads.remove(&name) else {
             return param;
         };
-        let grad = if self.clip < 1.0 { grad * self.clip } else { grad };
-        let group = (self.group)(&name, D);
         let value = param.val().inner();
         let (shape, n) = (value.dims(), grad.dims()[0]);
-        let updated = self.optim.update(&name, value.reshape([n]), grad, group);
+        let updated = (self.rule)(&name, value.reshape([n]), grad, D);
         Param::from_tensor(Tensor::from_inner(updated.reshape(shape)))
     }
 

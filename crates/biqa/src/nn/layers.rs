@@ -103,7 +103,18 @@ impl Conv {
     /// of [`super::mobilenet`], which folds the batch norm into it.
     pub fn forward_act(&self, x: Tensor<4>, relu6: bool) -> Tensor<4> {
         let bias = self.bias.as_ref().expect("a folded convolution has a bias").val();
-        conv_act(x, self.weight.val(), bias, self.stride, self.groups, relu6)
+        self.forward_by(x, self.weight.val(), bias, relu6)
+    }
+
+    /// The same with a weight and a bias that were made of this layer's.
+    pub fn forward_by(
+        &self,
+        x: Tensor<4>,
+        weight: Tensor<4>,
+        bias: Tensor<1>,
+        relu6: bool,
+    ) -> Tensor<4> {
+        conv_act(x, weight, bias, self.stride, self.groups, relu6)
     }
 }
 

@@ -85,15 +85,15 @@ impl VitConfig {
     }
 }
 
-/// The network.
+/// The network. `H` is what stands under the name `head`: a classifier, or QPT's projector.
 #[derive(Module, Debug)]
-pub struct Vit {
+pub struct Vit<H: Module = Linear> {
     cls_token: Param<Tensor<3>>,
     pos_embed: Param<Tensor<3>>,
     patch_embed: PatchEmbed,
     blocks: Vec<Block>,
     norm: LayerNorm,
-    head: Option<Linear>,
+    head: Option<H>,
 }
 
 /// A picture to patches, a linear map each.
@@ -151,17 +151,9 @@ pub struct VitOutput {
 impl Vit {
     /// An empty network.
     pub fn new(config: &VitConfig, device: &Device) -> Self {
-        let VitConfig { embed_dim: d, patch_size, .. } = *config;
-        let patches = (config.image_size / patch_size).pow(2);
-        Self {
-            cls_token: param([1, 1, d], device),
-            pos_embed: param([1, patches + 1, d], device),
-            patch_embed: PatchEmbed::new(d, patch_size, device),
-            blocks: (0..config.depth).map(|_| Block::new(config, device)).collect(),
-            norm: LayerNorm::new(d, config.norm_eps, device),
-            head: (config.num_classes > 0)
-                .then(|| Linear::new(d, config.num_classes, true, device)),
-        }
+        let VitConfig { embed_dim, num_classes, .. } = *config;
+        let head = (num_classes > 0).then(|| Linear::new(embed_dim, num_classes, true, device));
+        Self::with_head(config, head, device)
     }
 
     /// `[b, 3, size, size]` to every intermediate result.
@@ -179,6 +171,36 @@ impl Vit {
             head.forward(class)
         });
         VitOutput { patches, input, blocks, tokens, logits }
+    }
+}
+
+impl<H: Module> Vit<H> {
+    /// An empty network with a head of the caller's, over the channels of a token; of `config` the
+    /// classes are not read.
+    pub fn with_head(config: &VitConfig, head: Option<H>, device: &Device) -> Self {
+        let VitConfig { embed_dim: d, patch_size, .. } = *config;
+        let patches = (config.image_size / patch_size).pow(2);
+        Self {
+            cls_token: param([1, 1, d], device),
+            pos_embed: param([1, patches + 1, d], device),
+            patch_embed: PatchEmbed::new(d, patch_size, device),
+            blocks: (0..config.depth).map(|_| Block::new(config, device)).collect(),
+            norm: LayerNorm::new(d, config.norm_eps, device),
+            head,
+        }
+    }
+
+    /// What stands under the name `head`.
+    pub fn head(&self) -> Option<&H> {
+        self.head.as_ref()
+    }
+
+    /// `[b, 3, size, size] -> [b, d]`: the class token behind the last norm.
+    pub fn class_token(&self, x: Tensor<4>) -> Tensor<2> {
+        let input = self.input(self.patch_embed.forward(x));
+        let z = self.blocks.iter().fold(input, |z, block| block.forward(z));
+        let [b, _, d] = z.dims();
+        self.norm.forward(z.narrow(1, 0, 1)).reshape([b, d])
     }
 
     /// `[b, 3, size, size]` to the outputs of the first `count` blocks, `[b, n, d]` each, for

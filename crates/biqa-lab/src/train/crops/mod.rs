@@ -405,6 +405,7 @@ impl<'a, M: Method> Run<'a, M> {
                 optimizer_steps: optim.steps(),
                 ema_steps: ema.steps(),
                 history: self.history.clone(),
+                figures: Vec::new(),
                 log_bytes: self.folder.log_bytes(),
                 items: String::new(),
                 run_digest: self.digest.clone(),

@@ -345,6 +345,7 @@ impl<'a> Run<'a> {
                 optimizer_steps: optim.steps(),
                 ema_steps: ema.steps(),
                 history: self.history.clone(),
+                figures: Vec::new(),
                 log_bytes: self.folder.log_bytes(),
                 items: self.items.clone(),
                 run_digest: self.digest.clone(),

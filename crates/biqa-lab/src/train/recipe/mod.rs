@@ -193,7 +193,7 @@ impl Recipe {
 
 /// A text in TOML, or `line 28: unknown field ...`: the parser's own words draw the place over
 /// several lines.
-fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
         let words = error.message().lines().collect::<Vec<_>>().join(", ");
         match error.span().and_then(|span| text.get(..span.start)) {
