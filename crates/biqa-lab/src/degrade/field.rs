@@ -3,7 +3,7 @@
 use biqa::random::Draws;
 
 /// Pixels whose numbers are drawn together: they stay in the nearest cache.
-const BATCH: usize = 128;
+pub(super) const BATCH: usize = 128;
 
 /// Every pixel by a function of its value and the four normals of its place in field `tag`.
 pub(super) fn with_normals<T: Copy, U>(
@@ -22,7 +22,7 @@ pub(super) fn with_normals<T: Copy, U>(
     out
 }
 
-/// The same with the first normal and the place.
+/// The same with the first normal and the place; places come in order.
 pub(super) fn with_normal<T: Copy, U>(
     pixels: &[[T; 3]],
     draws: &Draws,

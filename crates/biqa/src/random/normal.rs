@@ -16,7 +16,7 @@ use pulp::Arch;
 use super::{Draws, TWO_POW_MINUS_32};
 
 /// Elements drawn together.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 impl Draws {
     /// [`Draws::normals`] of the elements `first`, `first + 1`, ... (wrapping).
@@ -49,7 +49,7 @@ impl Draws {
 
     /// [`Draws::block`] of consecutive elements: word by word.
     #[inline(always)]
-    fn lanes(&self, tag: u32, first: u32) -> [[u32; LANES]; 4] {
+    pub(super) fn lanes(&self, tag: u32, first: u32) -> [[u32; LANES]; 4] {
         let mut c0 = [0_u32; LANES];
         for (i, c) in c0.iter_mut().enumerate() {
             *c = first.wrapping_add(i as u32);
@@ -115,7 +115,7 @@ const LG7: f64 = 1.479819860511658591e-01;
 
 /// `libm::log` of a positive normal number.
 #[inline(always)]
-fn ln(x: f64) -> f64 {
+pub(super) fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     let high = (bits >> 32) as u32 + (0x3ff0_0000 - 0x3fe6_a09e);
     let k = (high >> 20) as i32 - 0x3ff;
@@ -202,6 +202,7 @@ mod tests {
         for word in words() {
             let u = (f64::from(word) + 1.0) * TWO_POW_MINUS_32;
             assert_eq!(ln(u).to_bits(), libm::log(u).to_bits(), "word {word:08x}");
+            assert_eq!(ln(1.0 / u).to_bits(), libm::log(1.0 / u).to_bits(), "word {word:08x}");
         }
     }
 

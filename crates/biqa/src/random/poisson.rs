@@ -1,5 +1,12 @@
-//! Poisson numbers of one mean: what depends on the mean is computed once for a field.
+//! Poisson numbers of one mean: what depends on the mean is computed once for a field, and a field is
+//! drawn several elements at once, with the bits of single draws.
 
+// The lane functions must be compiled into the vectorised closure that calls them.
+#![allow(clippy::inline_always)]
+
+use pulp::Arch;
+
+use super::normal::{LANES, ln};
 use super::{Draws, unit53};
 
 /// A Poisson distribution.
@@ -11,14 +18,42 @@ pub struct Poisson(Method);
 enum Method {
     /// The mean is not positive and finite: always 0.
     Zero,
-    /// Below 10: the cumulative distribution, as far as it grows.
-    Inversion(Vec<f64>),
-    /// Hörmann's transformed rejection PTRS (1993).
-    Rejection { lambda: f64, ln_lambda: f64, a: f64, b: f64, ln_inverse_alpha: f64, vr: f64 },
+    /// Below 10: the cumulative distribution.
+    Inversion(Inversion),
+    /// From 10.
+    Rejection(Rejection),
+}
+
+/// The cumulative distribution, as far as it grows, and where to begin in it.
+#[derive(Debug, Clone, PartialEq)]
+struct Inversion {
+    sums: Vec<f64>,
+    /// The number for `u = i / 256`: that of a larger `u` is no smaller.
+    begin: Vec<u8>,
+}
+
+/// Hörmann's transformed rejection PTRS (1993).
+#[derive(Debug, Clone, PartialEq)]
+struct Rejection {
+    lambda: f64,
+    ln_lambda: f64,
+    a: f64,
+    b: f64,
+    ln_inverse_alpha: f64,
+    vr: f64,
+    /// [`Rejection::bound`] of 0, 1, ... as far as a number is likely.
+    bounds: Vec<f64>,
 }
 
 /// The walk over the distribution ends here (section 5).
 const MOST: f64 = 200.0;
+
+/// An attempt fails with a probability below 0.3, so so many failures mean a lambda beyond the
+/// formula.
+const ATTEMPTS: u32 = 10_000;
+
+/// Largest mean for which bounds are kept; beyond it a table is longer than it is worth.
+const MOST_KEPT: f64 = 1e4;
 
 /// P(0), P(0) + P(1), ...: the sums of the walk, in its order, until they grow no more.
 fn cumulative(lambda: f64) -> Vec<f64> {
@@ -44,58 +79,222 @@ impl Poisson {
         Poisson(if !(lambda.is_finite() && lambda > 0.0) {
             Method::Zero
         } else if lambda < 10.0 {
-            Method::Inversion(cumulative(lambda))
+            Method::Inversion(Inversion::new(lambda))
         } else {
-            let b = 0.931 + 2.53 * lambda.sqrt();
-            let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-            Method::Rejection {
-                lambda,
-                ln_lambda: libm::log(lambda),
-                a: -0.059 + 0.02483 * b,
-                b,
-                ln_inverse_alpha: libm::log(inverse_alpha),
-                vr: 0.9277 - 3.6224 / (b - 2.0),
-            }
+            Method::Rejection(Rejection::new(lambda))
         })
     }
 
     /// Element `index` of field `tag`.
     #[inline]
     pub fn draw(&self, draws: &Draws, tag: u32, index: u32) -> f64 {
-        match self.0 {
+        match &self.0 {
             Method::Zero => 0.0,
-            Method::Inversion(ref cumulative) => {
+            Method::Inversion(method) => {
                 let [w0, w1, _, _] = draws.block(index, 0, tag);
-                let u = unit53(w0, w1);
-                // Beyond where it grows every number below `MOST` is the same walk.
-                cumulative.iter().position(|&c| u < c).map_or(MOST, |k| k as f64)
+                method.number(unit53(w0, w1))
             }
-            Method::Rejection { lambda, ln_lambda, a, b, ln_inverse_alpha, vr } => {
-                // An attempt fails with a probability below 0.3, so 10,000 failures mean a lambda
-                // beyond the formula.
-                for attempt in 0..10_000 {
-                    let [w0, w1, w2, w3] = draws.block(index, attempt, tag);
-                    let u = unit53(w0, w1) - 0.5;
-                    let v = unit53(w2, w3);
-                    let us = 0.5 - u.abs();
-                    if us == 0.0 {
-                        continue;
+            Method::Rejection(method) => method.draw(draws, tag, index, 0),
+        }
+    }
+
+    /// The elements `first`, `first + 1`, ... (wrapping) of field `tag`: each what [`Poisson::draw`]
+    /// gives.
+    pub fn draw_into(&self, draws: &Draws, tag: u32, first: u32, out: &mut [f64]) {
+        if self.0 == Method::Zero {
+            out.fill(0.0);
+            return;
+        }
+        Arch::new().dispatch(|| {
+            for (block, out) in (0_u32..).zip(out.chunks_mut(LANES)) {
+                let first = first.wrapping_add(block.wrapping_mul(LANES as u32));
+                let words = draws.lanes(tag, first);
+                match &self.0 {
+                    Method::Zero => {}
+                    Method::Inversion(method) => {
+                        for (i, out) in out.iter_mut().enumerate() {
+                            *out = method.number(unit53(words[0][i], words[1][i]));
+                        }
                     }
-                    let k = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
-                    if us >= 0.07 && v <= vr {
-                        return k;
-                    }
-                    if k < 0.0 || (us < 0.013 && v > us) {
-                        continue;
-                    }
-                    let bound = -lambda + k * ln_lambda - libm::lgamma(k + 1.0);
-                    let tried = || libm::log(v) + ln_inverse_alpha - libm::log(a / (us * us) + b);
-                    if v <= 0.0 || tried() <= bound {
-                        return k;
+                    Method::Rejection(method) => {
+                        let numbers = method.attempts(&words);
+                        for (i, out) in out.iter_mut().enumerate() {
+                            *out = match numbers[i] {
+                                again if again < 0.0 => {
+                                    method.draw(draws, tag, first.wrapping_add(i as u32), 1)
+                                }
+                                number => number,
+                            };
+                        }
                     }
                 }
-                lambda.round()
+            }
+        });
+    }
+}
+
+impl Inversion {
+    fn new(lambda: f64) -> Self {
+        let sums = cumulative(lambda);
+        let begin = (0..=u8::MAX).map(|i| {
+            let u = f64::from(i) / 256.0;
+            sums.iter().take_while(|&&c| u >= c).count() as u8
+        });
+        Self { begin: begin.collect(), sums }
+    }
+
+    /// The first k with `u < P(0) + ... + P(k)`.
+    #[inline(always)]
+    fn number(&self, u: f64) -> f64 {
+        let begin = usize::from(self.begin[(256.0 * u) as usize]);
+        // Beyond where it grows every number below `MOST` is the same walk.
+        self.sums[begin..].iter().position(|&c| u < c).map_or(MOST, |k| (begin + k) as f64)
+    }
+}
+
+impl Rejection {
+    fn new(lambda: f64) -> Self {
+        let b = 0.931 + 2.53 * lambda.sqrt();
+        let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
+        let mut method = Self {
+            lambda,
+            ln_lambda: libm::log(lambda),
+            a: -0.059 + 0.02483 * b,
+            b,
+            ln_inverse_alpha: libm::log(inverse_alpha),
+            vr: 0.9277 - 3.6224 / (b - 2.0),
+            bounds: Vec::new(),
+        };
+        if lambda <= MOST_KEPT {
+            // Some 20 standard deviations above the mean.
+            let kept = 2.0 * lambda + 20.0 * lambda.sqrt();
+            method.bounds = (0..kept as u32).map(|k| method.formula(f64::from(k))).collect();
+        }
+        method
+    }
+
+    fn formula(&self, k: f64) -> f64 {
+        -self.lambda + k * self.ln_lambda - libm::lgamma(k + 1.0)
+    }
+
+    /// What the logarithm of an attempt may reach for the number `k`, 0 or more.
+    #[inline(always)]
+    fn bound(&self, k: f64) -> f64 {
+        self.bounds.get(k as usize).copied().unwrap_or_else(|| self.formula(k))
+    }
+
+    /// The number of the first attempt from `attempt` that succeeds.
+    fn draw(&self, draws: &Draws, tag: u32, index: u32, attempt: u32) -> f64 {
+        for attempt in attempt..ATTEMPTS {
+            let words = draws.block(index, attempt, tag);
+            let [number] = self.attempts(&words.map(|word| [word]));
+            if number >= 0.0 {
+                return number;
             }
         }
+        self.lambda.round()
+    }
+
+    /// One attempt a lane, -1 for one that fails. Every lane computes what any may need, so that
+    /// there is no branch; the table alone is read lane by lane.
+    #[inline(always)]
+    fn attempts<const N: usize>(&self, words: &[[u32; N]; 4]) -> [f64; N] {
+        let Self { lambda, a, b, ln_inverse_alpha, vr, .. } = *self;
+        let (mut numbers, mut tried) = ([0.0; N], [0.0; N]);
+        let (mut quick, mut open) = ([false; N], [false; N]);
+        for i in 0..N {
+            let u = unit53(words[0][i], words[1][i]) - 0.5;
+            let v = unit53(words[2][i], words[3][i]);
+            let us = 0.5 - u.abs();
+            let k = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
+            let squeezed = us < 0.013 && v > us;
+            numbers[i] = k;
+            quick[i] = us >= 0.07 && v <= vr;
+            open[i] = us > 0.0 && k >= 0.0 && !squeezed;
+            // The logarithm of 0 is below every bound; `ln` takes positive numbers.
+            let positive = if v > 0.0 { v } else { f64::MIN_POSITIVE };
+            let divisor = if us > 0.0 { us * us } else { 1.0 };
+            tried[i] = ln(positive) + ln_inverse_alpha - ln(a / divisor + b);
+            if v <= 0.0 {
+                tried[i] = f64::NEG_INFINITY;
+            }
+        }
+        for i in 0..N {
+            let accepted = quick[i] || open[i] && tried[i] <= self.bound(numbers[i]);
+            if !accepted {
+                numbers[i] = -1.0;
+            }
+        }
+        numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Key;
+
+    /// The method as the specification writes it, step by step.
+    fn specified(lambda: f64, draws: &Draws, tag: u32, index: u32) -> f64 {
+        if lambda < 10.0 {
+            let [w0, w1, _, _] = draws.block(index, 0, tag);
+            let u = unit53(w0, w1);
+            let (mut k, mut p) = (0.0, libm::exp(-lambda));
+            let mut c = p;
+            while u >= c && k < MOST {
+                k += 1.0;
+                p *= lambda / k;
+                c += p;
+            }
+            return k;
+        }
+        let b = 0.931 + 2.53 * lambda.sqrt();
+        let a = -0.059 + 0.02483 * b;
+        let (ia, vr) = (1.1239 + 1.1328 / (b - 3.4), 0.9277 - 3.6224 / (b - 2.0));
+        for attempt in 0.. {
+            let [w0, w1, w2, w3] = draws.block(index, attempt, tag);
+            let (u, v) = (unit53(w0, w1) - 0.5, unit53(w2, w3));
+            let us = 0.5 - u.abs();
+            if us == 0.0 {
+                continue;
+            }
+            let k = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
+            if us >= 0.07 && v <= vr {
+                return k;
+            }
+            if k < 0.0 || (us < 0.013 && v > us) {
+                continue;
+            }
+            let bound = -lambda + k * libm::log(lambda) - libm::lgamma(k + 1.0);
+            let tried = libm::log(v) + libm::log(ia) - libm::log(a / (us * us) + b);
+            if v <= 0.0 || tried <= bound {
+                return k;
+            }
+        }
+        unreachable!("some attempt succeeds")
+    }
+
+    #[test]
+    fn single_draws_and_batches_are_the_specified_method() {
+        let draws = Key(0x51e3_9173_0a2f_9872).at(3);
+        for lambda in [1e-3, 0.3, 3.0, 8.0, 9.99, 10.0, 16.0, 40.0, 250.0, 1e4, 1e5] {
+            let counts = Poisson::new(lambda);
+            let first = u32::MAX - 1000;
+            let mut batch = vec![0.0; 5003];
+            counts.draw_into(&draws, 2, first, &mut batch);
+            for (i, &found) in (0_u32..).zip(&batch) {
+                let index = first.wrapping_add(i);
+                let expected = specified(lambda, &draws, 2, index);
+                assert_eq!(found, expected, "mean {lambda}, element {index} of a batch");
+                assert_eq!(counts.draw(&draws, 2, index), expected, "mean {lambda}, {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_mean_gives_no_counts() {
+        let mut out = [1.0; 3];
+        Poisson::new(f64::NAN).draw_into(&Key(1).at(0), 1, 0, &mut out);
+        assert_eq!(out, [0.0; 3]);
     }
 }

@@ -1,7 +1,7 @@
 //! `iso_noise`, `gaussian_color_noise`, `gaussian_gray_noise`, `poisson_noise`,
 //! `multiplicative_noise` (`papers/degradations.md`, section 8).
 
-use super::super::field::{with_normal, with_normals};
+use super::super::field::{BATCH, with_normal, with_normals};
 use super::super::hsv::{hue, wrap};
 use super::{rounded, with_levels};
 use biqa::image::Rgb8;
@@ -40,11 +40,14 @@ pub(in super::super) fn gaussian_gray_noise(picture: &Rgb8, std: f64, draws: &Dr
 /// `q + Poisson(lambda)`, a count a value.
 pub(in super::super) fn poisson_noise(picture: &Rgb8, lambda: f64, draws: &Draws) -> Rgb8 {
     let counts = Poisson::new(lambda);
-    by_pixel(picture, |p, q| {
-        let first = p.wrapping_mul(3);
-        let count = |c: u32| counts.draw(draws, FIELD, first.wrapping_add(c));
-        [q[0] + count(0), q[1] + count(1), q[2] + count(2)]
-    })
+    let mut drawn = [0.0; BATCH];
+    let mut data = Vec::with_capacity(picture.data().len());
+    for (batch, levels) in (0_u32..).zip(picture.data().chunks(BATCH)) {
+        let drawn = &mut drawn[..levels.len()];
+        counts.draw_into(draws, FIELD, batch.wrapping_mul(BATCH as u32), drawn);
+        data.extend(levels.iter().zip(drawn).map(|(&q, count)| rounded(f64::from(q) + *count)));
+    }
+    with_levels(picture, data)
 }
 
 /// `q (1 - h + 2 h u)`, every channel its own u.
@@ -93,9 +96,15 @@ pub(in super::super) fn iso_noise(
     let deviation = (pixels.iter().map(square).sum::<f64>() / n).sqrt();
     let counts = Poisson::new(255.0 * intensity * deviation);
 
+    let mut drawn = [0.0; BATCH];
     let data = with_normal(pixels, draws, FIELD, |q, z, p| {
+        let place = p as usize % BATCH;
+        if place == 0 {
+            // Places come one after the other.
+            counts.draw_into(draws, COUNTS, p, &mut drawn);
+        }
         let [h, lightness, s] = hls_of_levels(q.map(f64::from));
-        let count = counts.draw(draws, COUNTS, p);
+        let count = drawn[place];
         let lighter = lightness + count / 255.0 * (1.0 - lightness);
         levels_of_hls([wrap(h + shift * intensity * z), lighter, s]).map(rounded)
     });
