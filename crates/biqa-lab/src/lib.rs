@@ -17,3 +17,4 @@ pub mod sanity;
 pub mod splits;
 pub mod stats;
 pub mod train;
+pub mod transfer;

@@ -198,6 +198,26 @@ pub enum DatasetError {
         /// What is wrong with it, and what to take instead.
         reason: String,
     },
+    /// Labels that were inherited from what is tested on.
+    #[error(
+        "{place}: {path:?} inherits its score from {reference}, which is not in {list}, and so do \
+         {count} of {total} rows; transfer the labels with that list: biqa transfer \
+         --training-references LIST --leave-out"
+    )]
+    Inherited {
+        /// Where the first stands.
+        place: Box<Place>,
+        /// The first such image.
+        path: String,
+        /// The reference.
+        reference: String,
+        /// The list of training references.
+        list: PathBuf,
+        /// How many rows.
+        count: usize,
+        /// Of how many.
+        total: usize,
+    },
     /// Images of the labels are not on disk.
     #[error(
         "{count} of {total} labelled images {} not under {root}, first: {}; correct the folder or \

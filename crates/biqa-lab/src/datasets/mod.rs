@@ -38,6 +38,7 @@ pub(crate) mod places;
 mod prepare;
 mod registry;
 mod released;
+mod saqt;
 mod sizes;
 mod spaq;
 pub(crate) mod table;

@@ -28,6 +28,9 @@ pub struct Options {
     /// The label file to read instead of the one in the root; for `csv`, the list of scores
     /// (`labels.csv` in the root when not given).
     pub list: Option<PathBuf>,
+    /// For `saqt` only: the list of references that scores may be inherited from; a row that inherits
+    /// from another is an error.
+    pub training_references: Option<PathBuf>,
     /// For `csv` only: which way the scores point.
     pub direction: Option<Direction>,
     /// For `csv` only: lowest and highest score of the scale.

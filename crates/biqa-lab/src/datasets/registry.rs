@@ -9,7 +9,7 @@ use super::options::{Content, LabelForm, Options};
 use super::prepare::Preparation;
 use super::{
     DatasetError, agiqa3k, bid, biq2021, cid2013, csiq, kadid10k, kadis700k, koniq10k, live, livec,
-    livefb, livemd, own, pipal, spaq, tid2013,
+    livefb, livemd, own, pipal, saqt, spaq, tid2013,
 };
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub struct Set {
     pub direction: Direction,
     /// The scale of its scores: lowest and highest, by default labels.
     pub range: [f64; 2],
-    /// Images with a label; 0 for `csv`, where nothing is known.
+    /// Images with a label; 0 for `csv` and `saqt`, where nothing is known.
     pub images: usize,
     /// Its split unit: `reference`, `image`, `prompt`, ...
     pub content_unit: &'static str,
@@ -55,7 +55,7 @@ pub struct Set {
 }
 
 /// In the order of the table.
-static SETS: [&Set; 16] = [
+static SETS: [&Set; 17] = [
     &live::SET,
     &csiq::SET,
     &tid2013::SET,
@@ -71,6 +71,7 @@ static SETS: [&Set; 16] = [
     &livemd::SET,
     &biq2021::SET,
     &kadis700k::SET,
+    &saqt::SET,
     &own::SET,
 ];
 
@@ -148,6 +149,11 @@ impl Set {
             if let Some([lo, hi]) = options.range {
                 return refuse("range", format!("{lo}..{hi}"), Vec::new());
             }
+        }
+        if let Some(list) =
+            options.training_references.as_ref().filter(|_| self.key != saqt::SET.key)
+        {
+            return refuse("training_references", list.display().to_string(), Vec::new());
         }
         if options.natural_only && self.key != tid2013::SET.key {
             return refuse("natural_only", "true".to_owned(), Vec::new());
