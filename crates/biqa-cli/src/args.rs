@@ -2,12 +2,14 @@
 //!
 //! The first paragraph of a comment is the text of `-h`, all of it that of `--help`.
 
+mod bench;
 mod data;
 mod degrade;
 mod lab;
 mod measure;
 mod pretrain;
 mod report;
+mod transfer;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+pub use bench::{BenchArgs, BenchDegradeArgs, BenchScoreArgs, BenchWhat};
 pub use data::{
     DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DataSplitArgs,
 };
@@ -23,6 +26,7 @@ pub use lab::{DatasetArgs, InitArgs, LoadArgs, MeasureArgs, SetArgs};
 pub use measure::{EvaluateArgs, ProtocolArgs};
 pub use pretrain::PretrainArgs;
 pub use report::ReportArgs;
+pub use transfer::TransferArgs;
 
 use crate::choose::Sort;
 use crate::loader::LoaderArgs;
@@ -94,6 +98,7 @@ pub enum Command {
     Protocol(Box<ProtocolArgs>),
     Data(DataArgs),
     Degrade(Box<DegradeArgs>),
+    Transfer(Box<TransferArgs>),
     Report(ReportArgs),
     /// Measure the speed of this machine
     Bench(BenchArgs),
@@ -286,7 +291,7 @@ pub struct TrainArgs {
     /// of the scale without --range.
     #[arg(long, value_name = "CSV", value_hint = ValueHint::FilePath, help_heading = "Data")]
     #[arg(conflicts_with_all = ["root", "partial", "allow_missing", "labels", "content", "list"])]
-    #[arg(conflicts_with = "natural_only")]
+    #[arg(conflicts_with_all = ["natural_only", "training_references"])]
     pub data: Option<PathBuf>,
 
     /// Folder that the paths in --data are relative to [default: that of the CSV]
@@ -324,36 +329,6 @@ pub struct TrainArgs {
     /// Steps between checkpoints; one is also written after every epoch
     #[arg(long, value_name = "N", default_value = "200", help_heading = "Run")]
     pub checkpoint_steps: u64,
-
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-/// Measure the speed of this machine
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    #[command(subcommand)]
-    pub what: BenchWhat,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum BenchWhat {
-    Score(BenchScoreArgs),
-}
-
-/// Images a second: decoding alone, the network alone, and both as in score
-///
-/// The parts take turns, three rounds, and the median round counts. Network means resizing to what
-/// the model sees, too. Up to 256 MiB of decoded images are held for it; that many images are
-/// measured.
-#[derive(Debug, Args)]
-pub struct BenchScoreArgs {
-    /// Files, folders, globs or @LIST, as for score
-    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
-    pub paths: Vec<OsString>,
-
-    #[command(flatten)]
-    pub model: ModelArgs,
 
     #[command(flatten)]
     pub run: RunArgs,

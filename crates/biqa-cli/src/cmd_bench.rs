@@ -3,6 +3,8 @@
 //! The parts take turns, several rounds of all of them, and the median round counts, so that other
 //! work on the machine burdens them alike.
 
+mod degrade;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,7 +13,7 @@ use biqa::image::{self, LoadOptions, Rgb8};
 use biqa::parallel::{cores, ordered};
 use biqa::scorer::{RunOptions, Scorer, score_all};
 
-use crate::args::{BenchArgs, BenchWhat};
+use crate::args::{BenchArgs, BenchScoreArgs, BenchWhat};
 use crate::cmd_score::open_scorer;
 use crate::exit::Exit;
 use crate::inputs::Inputs;
@@ -25,10 +27,11 @@ const ROUNDS: usize = 3;
 pub fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     match &args.what {
         BenchWhat::Score(args) => score(args),
+        BenchWhat::Degrade(args) => degrade::run(args),
     }
 }
 
-fn score(args: &crate::args::BenchScoreArgs) -> anyhow::Result<Exit> {
+fn score(args: &BenchScoreArgs) -> anyhow::Result<Exit> {
     let scorer = open_scorer(&args.model)?;
     let options = RunOptions { threads: args.run.threads, load: LoadOptions::default() };
     let (paths, pictures) = pictures(args, &options.load)?;
@@ -55,7 +58,7 @@ fn score(args: &crate::args::BenchScoreArgs) -> anyhow::Result<Exit> {
 
 /// The images that can be read, up to what memory may hold of them decoded.
 fn pictures(
-    args: &crate::args::BenchScoreArgs,
+    args: &BenchScoreArgs,
     load: &LoadOptions,
 ) -> anyhow::Result<(Vec<PathBuf>, Vec<Rgb8>)> {
     let (mut paths, mut pictures, mut bytes) = (Vec::new(), Vec::new(), 0);

@@ -16,6 +16,7 @@ mod cmd_protocol;
 mod cmd_report;
 mod cmd_score;
 mod cmd_train;
+mod cmd_transfer;
 mod exit;
 mod feed;
 mod glob;
@@ -78,6 +79,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Protocol(args) => cmd_protocol::run(&args),
         Command::Data(args) => cmd_data::run(&args),
         Command::Degrade(args) => cmd_degrade::run(&args),
+        Command::Transfer(args) => cmd_transfer::run(&args),
         Command::Report(args) => cmd_report::run(&args),
         Command::Bench(args) => cmd_bench::run(&args),
         Command::Completions(args) => cmd_docs::completions(&args),

@@ -81,3 +81,20 @@ fn the_list_names_operations_and_sizes() {
         assert!(list.contains(words), "{list}");
     }
 }
+
+#[test]
+fn the_bench_measures_levels_beside_what_is_asked_and_keeps_its_picture() {
+    let place = Place::new();
+    let args = ["bench", "degrade", "--only", "qpt:gamma", "--runs", "1", "--save", "bench.png"];
+    let run = place.biqa(&args).ends(0);
+    let rows: Vec<Vec<&str>> =
+        run.stdout.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows.len(), 2, "{}", run.stdout);
+    for (row, name) in rows.iter().zip(["qpt:gamma_up@", "qpt:gamma_down@"]) {
+        assert!(row[0].starts_with(name) && row[2] == "3", "{row:?}");
+        assert!(row[1].parse::<f64>().is_ok_and(|ms| ms > 0.0), "{row:?}");
+    }
+    assert!(place.exists("bench.png"));
+    let none = place.biqa(&["bench", "degrade", "--only", "blurr"]).ends(2);
+    assert!(none.stderr.contains("no operation has \"blurr\""), "{}", none.stderr);
+}

@@ -63,6 +63,16 @@ fn the_long_help_of_bench_score() {
 }
 
 #[test]
+fn the_long_help_of_bench_degrade() {
+    assert_snapshot!(help(&["bench", "degrade", "--help"]));
+}
+
+#[test]
+fn the_long_help_of_transfer() {
+    assert_snapshot!(help(&["transfer", "--help"]));
+}
+
+#[test]
 fn the_long_help_of_protocol() {
     assert_snapshot!(help(&["protocol", "--help"]));
 }

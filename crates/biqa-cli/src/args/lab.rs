@@ -59,6 +59,10 @@ pub struct LoadArgs {
     #[arg(long, help_heading = "Data")]
     pub natural_only: bool,
 
+    /// References that scores may be inherited from (saqt); a row of another is refused
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::FilePath, help_heading = "Data")]
+    pub training_references: Option<PathBuf>,
+
     #[command(flatten)]
     pub scale: ScaleArgs,
 }
@@ -86,6 +90,7 @@ impl LoadArgs {
             allow_missing: if self.partial { usize::MAX } else { self.allow_missing },
             partial: self.partial,
             list: self.list.clone(),
+            training_references: self.training_references.clone(),
             direction: self.scale.direction,
             range: self.scale.range,
             ..Options::default()
