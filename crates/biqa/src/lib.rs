@@ -10,7 +10,7 @@
 //! 6. [`scorer`]: a model opened once, any number of pictures scored.
 //! 7. [`record`]: what one image's result is.
 //!
-//! [`random`] and [`parallel`] serve all of them.
+//! [`random`], [`parallel`] and [`mod@wide`] serve all of them.
 //!
 //! ```no_run
 //! let scorer = biqa::scorer::Scorer::builtin()?;
@@ -31,3 +31,4 @@ pub mod resize;
 pub mod scorer;
 pub mod view;
 pub mod weights;
+pub mod wide;

@@ -5,10 +5,10 @@
 //! (rows from the top, columns from the left), for every value by itself, so that neither blocking
 //! nor the width of the machine's registers changes a bit.
 
-// The sum must be compiled into the vectorised closures that call it.
+// The sum must be compiled into the vectorised loops that call it.
 #![allow(clippy::inline_always)]
 
-use pulp::Arch;
+use biqa::wide::{Wide, wide};
 use std::ops::{AddAssign, Mul};
 
 /// Values summed together: eight registers of 32 bytes, so that an addition need not wait for the
@@ -114,12 +114,10 @@ fn rows<T: Value>(data: &[T], shape: Shape, kernel: &[T], border: Border) -> Vec
     let mut padded = Vec::with_capacity(row_len + 2 * radius * channels);
     let mut taps = Vec::with_capacity(kernel.len());
     taps.extend(kernel.iter().enumerate().map(|(i, &weight)| (channels * i, weight)));
-    Arch::new().dispatch(|| {
-        for (row, target) in data.chunks_exact(row_len).zip(out.chunks_exact_mut(row_len)) {
-            pad_row(&mut padded, row, channels, width, radius, border);
-            weighted_sum(target, &padded, &taps);
-        }
-    });
+    for (row, target) in data.chunks_exact(row_len).zip(out.chunks_exact_mut(row_len)) {
+        pad_row(&mut padded, row, channels, width, radius, border);
+        wide(RowSum { target, source: &padded, taps: &taps });
+    }
     out
 }
 
@@ -128,16 +126,14 @@ fn columns<T: Value>(data: &[T], shape: Shape, kernel: &[T], border: Border) -> 
     let (row_len, radius) = (shape.row(), kernel.len() / 2);
     let mut out = vec![T::default(); data.len()];
     let mut taps = Vec::with_capacity(kernel.len());
-    Arch::new().dispatch(|| {
-        for (y, target) in out.chunks_exact_mut(row_len).enumerate() {
-            taps.clear();
-            taps.extend(kernel.iter().enumerate().map(|(i, &weight)| {
-                let source = border.index((y + i) as isize - radius as isize, shape.height);
-                (source * row_len, weight)
-            }));
-            weighted_sum(target, data, &taps);
-        }
-    });
+    for (y, target) in out.chunks_exact_mut(row_len).enumerate() {
+        taps.clear();
+        taps.extend(kernel.iter().enumerate().map(|(i, &weight)| {
+            let source = border.index((y + i) as isize - radius as isize, shape.height);
+            (source * row_len, weight)
+        }));
+        wide(RowSum { target, source: data, taps: &taps });
+    }
     out
 }
 
@@ -157,6 +153,22 @@ fn pad_row<T: Copy>(
     (-(radius as isize)..0).for_each(|x| padded.extend_from_slice(pixel(x)));
     padded.extend_from_slice(row);
     (0..radius).for_each(|i| padded.extend_from_slice(pixel((width + i) as isize)));
+}
+
+/// [`weighted_sum`] of a row.
+struct RowSum<'a, T> {
+    target: &'a mut [T],
+    source: &'a [T],
+    taps: &'a [(usize, T)],
+}
+
+impl<T: Value> Wide for RowSum<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        weighted_sum(self.target, self.source, self.taps);
+    }
 }
 
 /// `target[i] = sum over taps of weight * source[start + i]`, in the order of the taps.
@@ -228,11 +240,9 @@ impl Kernel {
         let place = |i: usize| (i / self.width) * padded_len + (i % self.width) * channels;
         let taps: Vec<(usize, f32)> = weights.map(|(i, &w)| (place(i), w as f32)).collect();
         let mut out = vec![0.0; shape.len()];
-        Arch::new().dispatch(|| {
-            for (y, target) in out.chunks_exact_mut(shape.row()).enumerate() {
-                weighted_sum(target, &padded[y * padded_len..], &taps);
-            }
-        });
+        for (y, target) in out.chunks_exact_mut(shape.row()).enumerate() {
+            wide(RowSum { target, source: &padded[y * padded_len..], taps: &taps });
+        }
         out
     }
 }

@@ -4,21 +4,42 @@
 //! The roots are our own: three Halley steps are faster than the library's, exact to some 1e-15,
 //! and vectorise, several pixels at once.
 
-// The functions of a pixel must be compiled into the vectorised closure that calls them.
+// The functions of a pixel must be compiled into the vectorised loop that calls them.
 #![allow(clippy::inline_always)]
 
-use pulp::Arch;
+use biqa::wide::{Wide, wide};
 
 /// Pixels computed together.
 const LANES: usize = 8;
 
-/// Every pixel by a function of its three values, several at once.
-#[inline(always)]
-pub(super) fn by_pixel(data: &[f32], f: impl Fn([f64; 3]) -> [f32; 3]) -> Vec<f32> {
+/// A function of a pixel's three values.
+///
+/// `of` must be marked `#[inline(always)]` (see [`Wide`]).
+pub(super) trait Pixel: Copy {
+    /// The new values.
+    fn of(self, pixel: [f64; 3]) -> [f32; 3];
+}
+
+/// Every pixel by a function, several at once.
+pub(super) fn by_pixel(data: &[f32], f: impl Pixel) -> Vec<f32> {
     let mut out = vec![0.0; data.len()];
-    Arch::new().dispatch(|| {
-        let pixels = data.as_chunks::<3>().0.chunks(LANES);
-        for (pixels, out) in pixels.zip(out.as_chunks_mut::<3>().0.chunks_mut(LANES)) {
+    wide(AllPixels { data, f, out: &mut out });
+    out
+}
+
+struct AllPixels<'a, F> {
+    data: &'a [f32],
+    f: F,
+    out: &'a mut [f32],
+}
+
+impl<F: Pixel> Wide for AllPixels<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let pixels = self.data.as_chunks::<3>().0.chunks(LANES);
+        for (pixels, out) in pixels.zip(self.out.as_chunks_mut::<3>().0.chunks_mut(LANES)) {
             // By channel, so that a register holds the same channel of several pixels.
             let mut lanes = [[0.5_f64; LANES]; 3];
             for (i, pixel) in pixels.iter().enumerate() {
@@ -26,15 +47,44 @@ pub(super) fn by_pixel(data: &[f32], f: impl Fn([f64; 3]) -> [f32; 3]) -> Vec<f3
             }
             let mut results = [[0.0_f32; LANES]; 3];
             for i in 0..LANES {
-                let result = f([lanes[0][i], lanes[1][i], lanes[2][i]]);
+                let result = self.f.of([lanes[0][i], lanes[1][i], lanes[2][i]]);
                 (0..3).for_each(|c| results[c][i] = result[c]);
             }
             for (i, pixel) in out.iter_mut().enumerate() {
                 *pixel = [results[0][i], results[1][i], results[2][i]];
             }
         }
-    });
-    out
+    }
+}
+
+/// Lab of a picture's values, by pixel.
+pub(super) fn lab_of(data: &[f32]) -> Vec<f32> {
+    by_pixel(data, ToLab)
+}
+
+/// Encoded sRGB, clipped, of Lab by pixel.
+pub(super) fn back(lab: &[f32]) -> Vec<f32> {
+    by_pixel(lab, FromLab)
+}
+
+#[derive(Clone, Copy)]
+struct ToLab;
+
+impl Pixel for ToLab {
+    #[inline(always)]
+    fn of(self, rgb: [f64; 3]) -> [f32; 3] {
+        lab_of_rgb(rgb).map(|v| v as f32)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct FromLab;
+
+impl Pixel for FromLab {
+    #[inline(always)]
+    fn of(self, lab: [f64; 3]) -> [f32; 3] {
+        rgb_of_lab(lab)
+    }
 }
 
 /// Lab of encoded sRGB.
@@ -200,13 +250,21 @@ mod tests {
         assert_eq!(decode(0.04), 0.04 / 12.92);
     }
 
+    #[derive(Clone, Copy)]
+    struct Brighter;
+
+    impl Pixel for Brighter {
+        fn of(self, rgb: [f64; 3]) -> [f32; 3] {
+            rgb_of_lab(lab_of_rgb(rgb).map(|v| 1.1 * v))
+        }
+    }
+
     #[test]
     fn pixels_together_are_pixels_alone() {
         let data: Vec<f32> = (0..3 * 21).map(|i| i as f32 / 62.0).collect();
-        let f = |rgb: [f64; 3]| rgb_of_lab(lab_of_rgb(rgb).map(|v| 1.1 * v));
         let alone: Vec<f32> =
-            data.as_chunks::<3>().0.iter().flat_map(|p| f(p.map(f64::from))).collect();
-        assert_eq!(by_pixel(&data, f), alone);
+            data.as_chunks::<3>().0.iter().flat_map(|p| Brighter.of(p.map(f64::from))).collect();
+        assert_eq!(by_pixel(&data, Brighter), alone);
     }
 
     #[test]

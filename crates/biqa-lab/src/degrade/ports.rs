@@ -5,7 +5,7 @@
 use super::field::with_normals;
 use super::filter::{Border, Shape, gaussian_f32, separable};
 use super::kadid;
-use super::lab::{by_pixel, lab_of_rgb, rgb_of_lab};
+use super::lab::{back, lab_of};
 use super::{RgbF32, hsv};
 use biqa::image::Rgb8;
 use biqa::random::Draws;
@@ -56,7 +56,7 @@ pub(super) fn saturate_hsv(picture: &RgbF32, factor: f64) -> RgbF32 {
 /// ARNIQA's sharpening blurs the lightness with twice the sigma, in the same 13 x 13 taps.
 pub(super) fn sharpen(picture: &RgbF32, amount: f64) -> RgbF32 {
     let kernel = gaussian_f32(6.0, 6);
-    let mut lab = by_pixel(picture.data(), |rgb| lab_of_rgb(rgb).map(|v| v as f32));
+    let mut lab = lab_of(picture.data());
     let pixels = lab.as_chunks_mut::<3>().0;
     let lightness: Vec<f32> = pixels.iter().map(|[l, _, _]| *l).collect();
     let shape = Shape { channels: 1, ..picture.shape() };
@@ -65,7 +65,7 @@ pub(super) fn sharpen(picture: &RgbF32, amount: f64) -> RgbF32 {
         let l = f64::from(pixel[0]);
         pixel[0] = (l + amount * (l - f64::from(*blurred))) as f32;
     }
-    picture.with_data(by_pixel(&lab, rgb_of_lab))
+    picture.with_data(back(&lab))
 }
 
 /// The contrast lowered: [0, 1] to [0.5 - v, 0.5 + v].

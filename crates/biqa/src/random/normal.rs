@@ -2,7 +2,7 @@
 //! Box-Muller has, written without its special cases so that the compiler vectorises them.
 //!
 //! The bits are those of `libm`, and tests say so: a field of noise is drawn for every pixel of
-//! every degraded picture. `pulp` picks the widest instruction set of the machine; Rust never
+//! every degraded picture. `wide` picks the widest instruction set of the machine; Rust never
 //! contracts `a * b + c`, so the numbers are the same on all of them.
 
 // The constants are printed as in the original. The lane functions must be compiled into the
@@ -11,9 +11,8 @@
 
 use std::f64::consts::PI;
 
-use pulp::Arch;
-
 use super::{Draws, TWO_POW_MINUS_32};
+use crate::wide::{Wide, wide};
 
 /// Elements drawn together.
 pub(super) const LANES: usize = 16;
@@ -21,40 +20,35 @@ pub(super) const LANES: usize = 16;
 impl Draws {
     /// [`Draws::normals`] of the elements `first`, `first + 1`, ... (wrapping).
     pub fn normals_into(&self, tag: u32, first: u32, out: &mut [[f64; 4]]) {
-        Arch::new().dispatch(|| {
-            for (block, out) in (0_u32..).zip(out.chunks_mut(LANES)) {
-                let words = self.lanes(tag, first.wrapping_add(block.wrapping_mul(LANES as u32)));
-                let (z0, z1) = box_muller(&words[0], &words[1]);
-                let (z2, z3) = box_muller(&words[2], &words[3]);
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = [z0[i], z1[i], z2[i], z3[i]];
-                }
-            }
-        });
+        wide(Fours { draws: self, tag, first, out });
     }
 
     /// The first two normals of the elements `first`, `first + 1`, ... (wrapping), at half the
     /// price.
     pub fn normal_pairs_into(&self, tag: u32, first: u32, out: &mut [[f64; 2]]) {
-        Arch::new().dispatch(|| {
-            for (block, out) in (0_u32..).zip(out.chunks_mut(LANES)) {
-                let words = self.lanes(tag, first.wrapping_add(block.wrapping_mul(LANES as u32)));
-                let (z0, z1) = box_muller(&words[0], &words[1]);
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = [z0[i], z1[i]];
-                }
-            }
-        });
+        wide(Pairs { draws: self, tag, first, out });
     }
 
     /// [`Draws::block`] of consecutive elements: word by word.
     #[inline(always)]
-    pub(super) fn lanes(&self, tag: u32, first: u32) -> [[u32; LANES]; 4] {
-        let mut c0 = [0_u32; LANES];
-        for (i, c) in c0.iter_mut().enumerate() {
-            *c = first.wrapping_add(i as u32);
+    fn lanes(&self, tag: u32, first: u32) -> [[u32; LANES]; 4] {
+        let mut indices = [0_u32; LANES];
+        for (i, index) in indices.iter_mut().enumerate() {
+            *index = first.wrapping_add(i as u32);
         }
-        let (mut c1, mut c2, mut c3) = ([0_u32; LANES], [tag; LANES], [self.position; LANES]);
+        self.lanes_of(tag, indices, 0)
+    }
+
+    /// [`Draws::block`] of any elements: word by word.
+    #[inline(always)]
+    pub(super) fn lanes_of(
+        &self,
+        tag: u32,
+        indices: [u32; LANES],
+        attempt: u32,
+    ) -> [[u32; LANES]; 4] {
+        let mut c0 = indices;
+        let (mut c1, mut c2, mut c3) = ([attempt; LANES], [tag; LANES], [self.position; LANES]);
         let [mut k0, mut k1] = self.key;
         for _ in 0..10 {
             for i in 0..LANES {
@@ -69,6 +63,55 @@ impl Draws {
             k1 = k1.wrapping_add(0xBB67_AE85);
         }
         [c0, c1, c2, c3]
+    }
+}
+
+/// [`Draws::normals_into`].
+struct Fours<'a> {
+    draws: &'a Draws,
+    tag: u32,
+    first: u32,
+    out: &'a mut [[f64; 4]],
+}
+
+impl Wide for Fours<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { draws, tag, first, out } = self;
+        for (block, out) in (0_u32..).zip(out.chunks_mut(LANES)) {
+            let words = draws.lanes(tag, first.wrapping_add(block.wrapping_mul(LANES as u32)));
+            let (z0, z1) = box_muller(&words[0], &words[1]);
+            let (z2, z3) = box_muller(&words[2], &words[3]);
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = [z0[i], z1[i], z2[i], z3[i]];
+            }
+        }
+    }
+}
+
+/// [`Draws::normal_pairs_into`].
+struct Pairs<'a> {
+    draws: &'a Draws,
+    tag: u32,
+    first: u32,
+    out: &'a mut [[f64; 2]],
+}
+
+impl Wide for Pairs<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { draws, tag, first, out } = self;
+        for (block, out) in (0_u32..).zip(out.chunks_mut(LANES)) {
+            let words = draws.lanes(tag, first.wrapping_add(block.wrapping_mul(LANES as u32)));
+            let (z0, z1) = box_muller(&words[0], &words[1]);
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = [z0[i], z1[i]];
+            }
+        }
     }
 }
 

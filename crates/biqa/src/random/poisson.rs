@@ -4,10 +4,9 @@
 // The lane functions must be compiled into the vectorised closure that calls them.
 #![allow(clippy::inline_always)]
 
-use pulp::Arch;
-
 use super::normal::{LANES, ln};
 use super::{Draws, unit53};
+use crate::wide::{Wide, wide};
 
 /// A Poisson distribution.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +40,7 @@ struct Rejection {
     b: f64,
     ln_inverse_alpha: f64,
     vr: f64,
-    /// [`Rejection::bound`] of 0, 1, ... as far as a number is likely.
+    /// [`Rejection::formula`] of 0, 1, ... as far as a number is likely.
     bounds: Vec<f64>,
 }
 
@@ -51,6 +50,12 @@ const MOST: f64 = 200.0;
 /// An attempt fails with a probability below 0.3, so so many failures mean a lambda beyond the
 /// formula.
 const ATTEMPTS: u32 = 10_000;
+
+/// Elements whose failed attempts wait for each other.
+const TOGETHER: usize = 512;
+
+/// Added to a whole number, it leaves the number in the lowest bits.
+const TWO_POW_52: f64 = 4_503_599_627_370_496.0;
 
 /// Largest mean for which bounds are kept; beyond it a table is longer than it is worth.
 const MOST_KEPT: f64 = 1e4;
@@ -94,43 +99,106 @@ impl Poisson {
                 let [w0, w1, _, _] = draws.block(index, 0, tag);
                 method.number(unit53(w0, w1))
             }
-            Method::Rejection(method) => method.draw(draws, tag, index, 0),
+            Method::Rejection(method) => method.draw(draws, tag, index),
         }
     }
 
     /// The elements `first`, `first + 1`, ... (wrapping) of field `tag`: each what [`Poisson::draw`]
     /// gives.
     pub fn draw_into(&self, draws: &Draws, tag: u32, first: u32, out: &mut [f64]) {
-        if self.0 == Method::Zero {
-            out.fill(0.0);
-            return;
+        match &self.0 {
+            Method::Zero => out.fill(0.0),
+            Method::Inversion(method) => wide(Fill { method, draws, tag, first, out }),
+            Method::Rejection(method) => wide(Fill { method, draws, tag, first, out }),
         }
-        Arch::new().dispatch(|| {
-            for (block, out) in (0_u32..).zip(out.chunks_mut(LANES)) {
-                let first = first.wrapping_add(block.wrapping_mul(LANES as u32));
-                let words = draws.lanes(tag, first);
-                match &self.0 {
-                    Method::Zero => {}
-                    Method::Inversion(method) => {
-                        for (i, out) in out.iter_mut().enumerate() {
-                            *out = method.number(unit53(words[0][i], words[1][i]));
-                        }
-                    }
-                    Method::Rejection(method) => {
-                        let numbers = method.attempts(&words);
-                        for (i, out) in out.iter_mut().enumerate() {
-                            *out = match numbers[i] {
-                                again if again < 0.0 => {
-                                    method.draw(draws, tag, first.wrapping_add(i as u32), 1)
-                                }
-                                number => number,
-                            };
-                        }
+    }
+}
+
+/// Consecutive elements of a field, by which method, and where their numbers go.
+struct Fill<'a, M> {
+    method: &'a M,
+    draws: &'a Draws,
+    tag: u32,
+    first: u32,
+    out: &'a mut [f64],
+}
+
+impl Wide for Fill<'_, Inversion> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { method, draws, tag, first, out } = self;
+        for (indices, out) in in_lanes(first, out) {
+            let words = draws.lanes_of(tag, indices, 0);
+            let mut u = [0.0; LANES];
+            for i in 0..LANES {
+                u[i] = unit(words[0][i], words[1][i]);
+            }
+            out.iter_mut().zip(u).for_each(|(out, u)| *out = method.number(u));
+        }
+    }
+}
+
+/// The elements whose attempt fails are tried again together.
+impl Wide for Fill<'_, Rejection> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { method, draws, tag, first, out } = self;
+        for (again, out) in (0_u32..).zip(out.chunks_mut(TOGETHER)) {
+            let first = first.wrapping_add(again.wrapping_mul(TOGETHER as u32));
+            let mut open = [0_u32; TOGETHER];
+            let mut left = 0;
+            for (block, (indices, out)) in (0_u32..).zip(in_lanes(first, out)) {
+                let numbers = method.attempts(&draws.lanes_of(tag, indices, 0));
+                for (i, (out, number)) in (0_u32..).zip(out.iter_mut().zip(numbers)) {
+                    *out = number;
+                    open[left] = block * LANES as u32 + i;
+                    left += usize::from(number < 0.0);
+                }
+            }
+            for attempt in 1..ATTEMPTS {
+                if left == 0 {
+                    break;
+                }
+                let tried = left;
+                left = 0;
+                for begin in (0..tried).step_by(LANES) {
+                    let n = LANES.min(tried - begin);
+                    // Lanes beyond the last element try it again, for nothing.
+                    let places: [u32; LANES] = std::array::from_fn(|i| open[begin + i.min(n - 1)]);
+                    let indices = places.map(|place| first.wrapping_add(place));
+                    let numbers = method.attempts(&draws.lanes_of(tag, indices, attempt));
+                    for (place, number) in places.into_iter().zip(numbers).take(n) {
+                        out[place as usize] = number;
+                        open[left] = place;
+                        left += usize::from(number < 0.0);
                     }
                 }
             }
-        });
+            for &place in &open[..left] {
+                out[place as usize] = method.lambda.round();
+            }
+        }
     }
+}
+
+/// The elements that are drawn together, and where their numbers go; the last ones may be fewer.
+#[inline(always)]
+fn in_lanes(first: u32, out: &mut [f64]) -> impl Iterator<Item = ([u32; LANES], &mut [f64])> {
+    (0_u32..).zip(out.chunks_mut(LANES)).map(move |(block, out)| {
+        let first = first.wrapping_add(block.wrapping_mul(LANES as u32));
+        (std::array::from_fn(|i| first.wrapping_add(i as u32)), out)
+    })
+}
+
+/// [`unit53`] by two conversions of 32 bits, which vectorise: the sum is exact.
+#[inline(always)]
+fn unit(w0: u32, w1: u32) -> f64 {
+    let [high, low] = [w0 >> 5, w1 >> 6].map(|bits| f64::from(bits as i32));
+    (high * 67_108_864.0 + low) * (1.0 / 9_007_199_254_740_992.0)
 }
 
 impl Inversion {
@@ -173,19 +241,14 @@ impl Rejection {
         method
     }
 
+    /// What the logarithms of an attempt may reach for the number `k`, 0 or more.
     fn formula(&self, k: f64) -> f64 {
         -self.lambda + k * self.ln_lambda - libm::lgamma(k + 1.0)
     }
 
-    /// What the logarithm of an attempt may reach for the number `k`, 0 or more.
-    #[inline(always)]
-    fn bound(&self, k: f64) -> f64 {
-        self.bounds.get(k as usize).copied().unwrap_or_else(|| self.formula(k))
-    }
-
-    /// The number of the first attempt from `attempt` that succeeds.
-    fn draw(&self, draws: &Draws, tag: u32, index: u32, attempt: u32) -> f64 {
-        for attempt in attempt..ATTEMPTS {
+    /// The number of the first attempt that succeeds.
+    fn draw(&self, draws: &Draws, tag: u32, index: u32) -> f64 {
+        for attempt in 0..ATTEMPTS {
             let words = draws.block(index, attempt, tag);
             let [number] = self.attempts(&words.map(|word| [word]));
             if number >= 0.0 {
@@ -201,29 +264,40 @@ impl Rejection {
     fn attempts<const N: usize>(&self, words: &[[u32; N]; 4]) -> [f64; N] {
         let Self { lambda, a, b, ln_inverse_alpha, vr, .. } = *self;
         let (mut numbers, mut tried) = ([0.0; N], [0.0; N]);
-        let (mut quick, mut open) = ([false; N], [false; N]);
         for i in 0..N {
-            let u = unit53(words[0][i], words[1][i]) - 0.5;
-            let v = unit53(words[2][i], words[3][i]);
+            let u = unit(words[0][i], words[1][i]) - 0.5;
+            let v = unit(words[2][i], words[3][i]);
             let us = 0.5 - u.abs();
-            let k = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
-            let squeezed = us < 0.013 && v > us;
-            numbers[i] = k;
-            quick[i] = us >= 0.07 && v <= vr;
-            open[i] = us > 0.0 && k >= 0.0 && !squeezed;
-            // The logarithm of 0 is below every bound; `ln` takes positive numbers.
-            let positive = if v > 0.0 { v } else { f64::MIN_POSITIVE };
+            numbers[i] = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
+            // `ln` takes positive numbers; the logarithm of 0 is below every bound.
+            let positive = if v > 0.0 { v } else { 0.5 };
             let divisor = if us > 0.0 { us * us } else { 1.0 };
-            tried[i] = ln(positive) + ln_inverse_alpha - ln(a / divisor + b);
-            if v <= 0.0 {
-                tried[i] = f64::NEG_INFINITY;
+            let logarithms = ln(positive) + ln_inverse_alpha - ln(a / divisor + b);
+            let below = if v > 0.0 { logarithms } else { f64::NEG_INFINITY };
+            let squeezed = if us < 0.013 && v > us { f64::INFINITY } else { below };
+            let there = if us > 0.0 && numbers[i] >= 0.0 { squeezed } else { f64::INFINITY };
+            tried[i] = if us >= 0.07 && v <= vr { f64::NEG_INFINITY } else { there };
+        }
+        // A number in the low bits of a sum is its place in the table.
+        let last = self.bounds.len().saturating_sub(1) as f64;
+        let mut places = [0_u64; N];
+        let mut beyond = false;
+        for i in 0..N {
+            places[i] = (numbers[i].clamp(0.0, last) + TWO_POW_52).to_bits() & 0xffff_ffff;
+            beyond |= numbers[i] > last;
+        }
+        let mut bounds = [f64::NEG_INFINITY; N];
+        for i in 0..N {
+            bounds[i] = self.bounds.get(places[i] as usize).copied().unwrap_or(f64::NEG_INFINITY);
+        }
+        if beyond {
+            // Once in a very long while, or where no table is kept.
+            for i in 0..N {
+                bounds[i] = self.formula(numbers[i].max(0.0));
             }
         }
         for i in 0..N {
-            let accepted = quick[i] || open[i] && tried[i] <= self.bound(numbers[i]);
-            if !accepted {
-                numbers[i] = -1.0;
-            }
+            numbers[i] = if tried[i] <= bounds[i] { numbers[i] } else { -1.0 };
         }
         numbers
     }

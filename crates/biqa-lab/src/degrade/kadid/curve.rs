@@ -1,12 +1,15 @@
 //! 16 `brighten`, 17 `darken`, 18 `mean_shift`, 25 `contrast`: tone curves
 //! (`papers/degradations.md`, 2.1).
 
-use super::super::lab::{by_pixel, encode, lab_of_rgb, linear_of_lab};
+// The functions of a pixel must be compiled into the vectorised loop that calls them.
+#![allow(clippy::inline_always)]
+
+use super::super::lab::{Pixel, by_pixel, encode, lab_of_rgb, linear_of_lab};
 use super::super::{RgbF32, level};
 use biqa::image::Rgb8;
 
 /// The parabola through (0, 0), (0.5, c), (1, 1), clipped to [0, 1].
-#[inline]
+#[inline(always)]
 fn curve(x: f64, c: f64) -> f64 {
     ((2.0 - 4.0 * c) * x * x + (4.0 * c - 1.0) * x).clamp(0.0, 1.0)
 }
@@ -75,12 +78,21 @@ fn by_level(picture: &Rgb8, f: impl Fn(f32) -> f32) -> Rgb8 {
 
 /// The curve through 0.5 + n/2 on RGB (J1) and on L of Lab (J2): `(2 J1 + J2) / 3`.
 pub(in super::super) fn brighten(picture: &RgbF32, n: f64) -> RgbF32 {
-    let c = 0.5 + n / 2.0;
-    picture.with_data(by_pixel(picture.data(), |rgb| {
+    picture.with_data(by_pixel(picture.data(), Brighten(0.5 + n / 2.0)))
+}
+
+/// By the curve through this point.
+#[derive(Clone, Copy)]
+struct Brighten(f64);
+
+impl Pixel for Brighten {
+    #[inline(always)]
+    fn of(self, rgb: [f64; 3]) -> [f32; 3] {
+        let c = self.0;
         let [l, a, b] = lab_of_rgb(rgb);
         let lighter = linear_of_lab([100.0 * curve(l / 100.0, c), a, b]).map(encode);
         [0, 1, 2].map(|i| ((2.0 * curve(rgb[i], c) + lighter[i].clamp(0.0, 1.0)) / 3.0) as f32)
-    }))
+    }
 }
 
 #[cfg(test)]

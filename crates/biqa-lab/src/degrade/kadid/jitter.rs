@@ -1,12 +1,12 @@
 //! 19 `jitter`: five random warps of every pixel (`papers/degradations.md`, 2.1).
 
-// The functions of a pixel must be compiled into the vectorised closure that calls them.
+// The functions of a pixel must be compiled into the vectorised loop that calls them.
 #![allow(clippy::inline_always)]
 
 use super::super::RgbF32;
 use super::super::filter::{Border, Shape};
 use biqa::random::Draws;
-use pulp::Arch;
+use biqa::wide::{Wide, wide};
 
 /// Warps; the field of the first has tag 1.
 const WARPS: u32 = 5;
@@ -32,12 +32,32 @@ pub(in super::super) fn jitter(picture: &RgbF32, n: f64, draws: &Draws) -> RgbF3
 
 fn warped(pixels: &[Pixel], shape: Shape, n: f64, draws: &Draws, tag: u32) -> Vec<Pixel> {
     let Shape { width, height, .. } = shape;
-    let stride = width + 2 * MARGIN;
-    let high = height + 2 * MARGIN;
     let padded = padded(pixels, width, height);
-    let mut shifts = vec![[0.0; 2]; width];
     let mut out = Vec::with_capacity(pixels.len());
-    Arch::new().dispatch(|| {
+    wide(Warp { padded: &padded, shape, n, draws, tag, out: &mut out });
+    out
+}
+
+/// A padded picture, its shape without the padding, how far, by which numbers; and where to.
+struct Warp<'a> {
+    padded: &'a [Pixel],
+    shape: Shape,
+    n: f64,
+    draws: &'a Draws,
+    tag: u32,
+    out: &'a mut Vec<Pixel>,
+}
+
+impl Wide for Warp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { padded, shape, n, draws, tag, out } = self;
+        let Shape { width, height, .. } = shape;
+        let stride = width + 2 * MARGIN;
+        let high = height + 2 * MARGIN;
+        let mut shifts = vec![[0.0; 2]; width];
         for y in 0..height {
             draws.normal_pairs_into(tag, (y * width) as u32, &mut shifts);
             for (x, [down, right]) in shifts.iter().enumerate() {
@@ -53,13 +73,12 @@ fn warped(pixels: &[Pixel], shape: Shape, n: f64, draws: &Draws, tag: u32) -> Ve
                     let start = top as usize * stride + left as usize;
                     mixed(|i| &padded[start + i * stride..][..TAPS], rows, columns)
                 } else {
-                    let window = window(&padded, stride, high, top, left);
+                    let window = window(padded, stride, high, top, left);
                     mixed(|i| &window[i][..], rows, columns)
                 });
             }
         }
-    });
-    out
+    }
 }
 
 /// The taps of a warp, of an axis.

@@ -4,7 +4,7 @@
 #![allow(clippy::inline_always)]
 
 use biqa::image::Rgb8;
-use pulp::Arch;
+use biqa::wide::{Wide, wide};
 
 /// Bins an axis, and edges of cumulative moments.
 const BINS: usize = 32;
@@ -125,16 +125,31 @@ fn best_cut(table: &[Moments], whole: Cuboid) -> Option<(Cuboid, Cuboid)> {
 
 /// Floyd-Steinberg, every row from left to right, in `f64`.
 fn diffuse(picture: &Rgb8, palette: &[[u8; 3]]) -> Rgb8 {
-    let width = picture.width() as usize;
-    let search = Search::new(palette);
-    let mut distances = vec![0.0; search.padded_len()];
     let mut data = Vec::with_capacity(picture.data().len());
-    // One pixel of room on both sides, so that the errors that leave the picture have a place.
-    let mut this = vec![[0.0; 3]; width + 2];
-    let mut next = vec![[0.0; 3]; width + 2];
-    let mut rows = picture.data().as_chunks::<3>().0.chunks_exact(width);
-    load(&mut next, rows.next());
-    Arch::new().dispatch(|| {
+    wide(Diffuse { picture, palette, data: &mut data });
+    Rgb8::new(picture.width(), picture.height(), data).expect("one pixel out for one pixel in")
+}
+
+struct Diffuse<'a> {
+    picture: &'a Rgb8,
+    palette: &'a [[u8; 3]],
+    data: &'a mut Vec<u8>,
+}
+
+impl Wide for Diffuse<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { picture, palette, data } = self;
+        let width = picture.width() as usize;
+        let search = Search::new(palette);
+        let mut distances = vec![0.0; search.padded_len()];
+        // One pixel of room on both sides, so that the errors that leave the picture have a place.
+        let mut this = vec![[0.0; 3]; width + 2];
+        let mut next = vec![[0.0; 3]; width + 2];
+        let mut rows = picture.data().as_chunks::<3>().0.chunks_exact(width);
+        load(&mut next, rows.next());
         for _ in 0..picture.height() {
             std::mem::swap(&mut this, &mut next);
             load(&mut next, rows.next());
@@ -151,8 +166,7 @@ fn diffuse(picture: &Rgb8, palette: &[[u8; 3]]) -> Rgb8 {
                 }
             }
         }
-    });
-    Rgb8::new(picture.width(), picture.height(), data).expect("one pixel out for one pixel in")
+    }
 }
 
 fn load(target: &mut [[f64; 3]], row: Option<&[[u8; 3]]>) {
