@@ -54,7 +54,8 @@ fn whole() -> &'static Place {
 
 fn args(out: &'static str, more: &[&'static str]) -> Vec<&'static str> {
     let mut args = vec!["pretrain", "smoke.toml", "--images", "photos", "--held-out", "held"];
-    args.extend(["--dataset", "csv", "--root", ".", "--list", "labels.csv", "--range", "1..5"]);
+    args.extend(["--dataset", "csv", "--root", ".", "--list", "labels.csv", "--direction", "mos"]);
+    args.extend(["--range", "1..5"]);
     args.extend(["--seed", "3", "-j", "2", "--checkpoint-steps", "1", "--out", out]);
     args.extend(more);
     args
@@ -148,7 +149,7 @@ fn pictures_recipes_and_weights_that_will_not_do() {
     place.file("few/small.ppm", made::blurred(20, 64, 2, 0));
     place.file("few/broken.jpg", b"no picture");
     place.file("none/words.txt", b"no picture");
-    place.file("held/a/00.ppm", made::blurred(64, 64, 3, 0));
+    place.file("twin/a/00.ppm", made::blurred(64, 64, 3, 0));
     let mut text = String::new();
     let mut say = |what: &str, line: &[&str]| {
         let said = smoke::refused(place.biqa(line));
@@ -162,10 +163,10 @@ fn pictures_recipes_and_weights_that_will_not_do() {
     say("too few pictures", &plain("smoke.toml", "few"));
     let both = |held| [&plain("smoke.toml", "photos")[..], &["--held-out", held]].concat();
     say("learnt from and measured on", &both("photos/a"));
-    say("two of one name", &both("held"));
+    say("two of one name", &both("twin"));
     say("a recipe that needs weights", &plain("qpt-small", "photos"));
     let weights = [&plain("qpt-small", "photos")[..], &["--init", "backbone.safetensors"]].concat();
-    let large = [&plain("smoke.toml", "photos")[..], &["--init", "backbone.safetensors"]].concat();
+    let large = [&both("held")[..], &["--init", "backbone.safetensors"]].concat();
     say("patches that nothing is large enough for", &weights);
     say("another backbone", &large);
     let smoke = recipe("qpt-pretrain-smoke.toml");

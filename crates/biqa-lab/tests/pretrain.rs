@@ -24,7 +24,8 @@ method = "qpt-pretrain"
 network = { layers = [1, 1, 1, 1], width = 8, mlp_dim = 128, dim = 32 }
 views = { images = 16, degradations = 2, max_short = 80, pair = { patch = 32 } }
 init = { weights = "none" }
-train = { optimizer = "adamw", lr = 1e-2, weight_decay = 1e-4, warmup_epochs = 2.0, epochs = 50 }
+keys = { momentum_start = 0.9 }
+train = { optimizer = "adamw", lr = 3e-2, weight_decay = 1e-4, warmup_epochs = 2.0, epochs = 50 }
 measure = { held_out = 32, every = 50 }
 "#;
 
@@ -103,8 +104,9 @@ fn two_hundred_steps_teach_a_small_network_quality_and_not_content() {
     assert!(last < 0.6 * first, "{first} to {last}");
     let auc = after.auc.expect("two degradations");
     assert!(auc > 0.6, "{auc}");
-    // Operations are told apart by the backbone, on pictures that it hasn't seen.
-    assert!(after.kind > before.kind, "{before:?} {after:?}");
+    // The backbone itself has learnt it, not the projector alone.
+    let gain = after.auc_features.expect("two degradations") - before.auc_features.expect("so");
+    assert!(gain > 0.1, "{before:?} {after:?}");
     assert!(after.loss < before.loss && after.loss < Some(after.chance));
 
     // Check 16: it becomes a backbone of the score model.

@@ -31,6 +31,10 @@ Examples:
 /// backbone under its own names), report.md (figures before and after, on pictures that were held
 /// out), sources.csv, log.jsonl and checkpoints. Pictures smaller than a patch are passed over and
 /// counted; those that can't be decoded are rows of the report.
+///
+/// With --dataset a ridge regression from the backbone's features to the scores of a labelled set is
+/// measured too: fitted on the set's training part, correlated on the part that chooses. Nothing is
+/// learnt from its labels.
 #[derive(Debug, Args)]
 #[command(override_usage = USAGE, after_help = EXAMPLES)]
 pub struct PretrainArgs {
@@ -48,8 +52,6 @@ pub struct PretrainArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::AnyPath, help_heading = "Data")]
     pub held_out: Vec<OsString>,
 
-    /// A labelled set to measure on: a linear fit on its training part, correlated on the part that
-    /// chooses
     #[command(flatten)]
     pub dataset: Option<DatasetArgs>,
 

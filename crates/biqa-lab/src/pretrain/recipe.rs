@@ -245,6 +245,12 @@ impl PretrainRecipe {
             let recipe = Self::parse(text, Path::new(&format!("{file} (inside biqa)")))?;
             return Ok((recipe, (*text).to_owned()));
         }
+        if !name.exists() {
+            let known: Vec<&str> = BUILTIN.iter().map(|(known, ..)| *known).collect();
+            let known = known.join(", ");
+            let reason = format!("there is no such file, and inside biqa there are {known}");
+            return Err(TrainError::Recipe { path: name.to_owned(), reason });
+        }
         let io = |source| TrainError::Io { path: name.to_owned(), source };
         let text = std::fs::read_to_string(name).map_err(io)?;
         Ok((Self::parse(&text, name)?, text))
@@ -381,7 +387,10 @@ mod tests {
             assert_eq!(recipe.digest().len(), 64);
         }
         let error = PretrainRecipe::open(Path::new("qpt-large")).expect_err("none").to_string();
-        assert!(error.starts_with("qpt-large: "), "{error}");
+        assert!(
+            error.ends_with("there are qpt-full, qpt-small, qpt-mobilenet, qpt-vit"),
+            "{error}"
+        );
     }
 
     #[test]
