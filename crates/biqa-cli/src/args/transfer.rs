@@ -20,8 +20,9 @@ Examples:
           --weights resnet101.pth --training-references lists.json --leave-out \\
           --pictures -o saqt
   as the paper's code chooses its 50000 pictures:
-      biqa transfer KADIS/ref_imgs ... --similar 10000:TID2013/reference_images \\
-          --similar 10000:CSIQ/src_imgs --similar 10000:PIPAL/Train_Ref --total 50000";
+      biqa transfer KADIS/ref_imgs ... --similar 10000:TID2013/refs \\
+          --similar 10000:CSIQ/refs --similar 10000:PIPAL/refs \\
+          --total 50000";
 
 /// Give pristine pictures the scores of KADID-10k's references that they resemble
 ///
