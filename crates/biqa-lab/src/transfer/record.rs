@@ -45,7 +45,7 @@ impl Counts {
 /// `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// [`SCHEMA`].
+    /// The version of this form.
     pub schema: u32,
     /// The version of biqa.
     pub version: String,
