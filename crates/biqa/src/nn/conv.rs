@@ -13,10 +13,13 @@ use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::Fl
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
 use burn_flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
 
-use super::kernels::{self, Depthwise, RELU6_MAX};
+use super::kernels::{
+    BiasAct, Depthwise, DepthwiseForward, DepthwiseInputGrad, DepthwiseWeightGrad, RELU6_MAX,
+    Relu6Grad, Sum,
+};
+use crate::wide::wide;
 
 /// Images whose weight gradients of a 1x1 convolution are made before they are added up: enough
 /// for the cores, few enough for their caches.
@@ -139,12 +142,11 @@ impl ConvActOps for Flex {
     fn relu6_grad(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         let (y, mut grad) = (y.to_contiguous(), grad.to_contiguous());
         let plane = plane_len(&y);
-        let arch = Arch::new();
         let y_planes = y.storage::<f32>().par_chunks_exact(plane);
         grad.storage_mut::<f32>()
             .par_chunks_exact_mut(plane)
             .zip(y_planes)
-            .for_each(|(g, y)| kernels::relu6_backward(arch, g, y));
+            .for_each(|(g, y)| wide(Relu6Grad { g, y }));
         grad
     }
 
@@ -206,12 +208,11 @@ impl ConvActOps for Flex {
         let grad = grad.to_contiguous();
         let [b, o, ..] = dims(&grad);
         let (plane, data) = (plane_len(&grad), grad.storage::<f32>());
-        let arch = Arch::new();
         let sums: Vec<f32> = (0..o)
             .into_par_iter()
             .map(|o_idx| {
                 let planes = (0..b).map(|b_idx| &data[(b_idx * o + o_idx) * plane..][..plane]);
-                planes.map(|p| kernels::sum(arch, p)).sum()
+                planes.map(|p| wide(Sum(p))).sum()
             })
             .collect();
         tensor(sums, &[o])
@@ -260,11 +261,11 @@ fn taps(weight: &[f32], c: usize) -> &[f32; 9] {
 
 fn bias_act(mut y: FlexTensor, bias: &FlexTensor, relu6: bool) -> FlexTensor {
     let bias = bias.to_contiguous();
-    let (plane, bias, arch) = (plane_len(&y), bias.storage::<f32>(), Arch::new());
+    let (plane, bias) = (plane_len(&y), bias.storage::<f32>());
     y.storage_mut::<f32>()
         .par_chunks_exact_mut(plane)
         .enumerate()
-        .for_each(|(i, p)| kernels::bias_act(arch, p, bias[i % bias.len()], relu6));
+        .for_each(|(i, x)| wide(BiasAct { x, bias: bias[i % bias.len()], relu6 }));
     y
 }
 
@@ -277,7 +278,7 @@ fn depthwise_forward(
 ) -> FlexTensor {
     let [b, c, ..] = dims(x);
     let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
-    let (weight, bias, arch) = (weight.storage::<f32>(), bias.storage::<f32>(), Arch::new());
+    let (weight, bias) = (weight.storage::<f32>(), bias.storage::<f32>());
     let (ho, wo) = (s.out_height(), s.out_width());
     let mut out = vec![0.0; b * c * ho * wo];
     out.par_chunks_exact_mut(ho * wo)
@@ -285,7 +286,8 @@ fn depthwise_forward(
         .enumerate()
         .for_each(|(i, (out, x))| {
             let ch = i % c;
-            kernels::depthwise_forward(arch, x, taps(weight, ch), bias[ch], relu6, s, out);
+            let (w, bias) = (taps(weight, ch), bias[ch]);
+            wide(DepthwiseForward { x, w, bias, relu6, s, out });
         });
     tensor(out, &[b, c, ho, wo])
 }
@@ -298,20 +300,20 @@ fn depthwise_input_grad(
 ) -> FlexTensor {
     let [b, c, h, w] = dims(x);
     let weight = weight.to_contiguous();
-    let (weight, arch) = (weight.storage::<f32>(), Arch::new());
+    let weight = weight.storage::<f32>();
     let mut dx = vec![0.0; b * c * h * w];
     dx.par_chunks_exact_mut(h * w)
         .zip(grad.storage::<f32>().par_chunks_exact(s.out_height() * s.out_width()))
         .enumerate()
         .for_each(|(i, (dx, g))| {
-            kernels::depthwise_backward_input(arch, g, taps(weight, i % c), s, dx);
+            wide(DepthwiseInputGrad { g, w: taps(weight, i % c), s, dx });
         });
     tensor(dx, &[b, c, h, w])
 }
 
 fn depthwise_weight_grad(x: &FlexTensor, grad: &FlexTensor, s: Depthwise) -> FlexTensor {
     let [b, c, h, w] = dims(x);
-    let (x, grad, arch) = (x.storage::<f32>(), grad.storage::<f32>(), Arch::new());
+    let (x, grad) = (x.storage::<f32>(), grad.storage::<f32>());
     let (n_in, n_out) = (h * w, s.out_height() * s.out_width());
     let each: Vec<[f32; 9]> = (0..c)
         .into_par_iter()
@@ -319,7 +321,7 @@ fn depthwise_weight_grad(x: &FlexTensor, grad: &FlexTensor, s: Depthwise) -> Fle
             let mut dw = [0.0; 9];
             for i in (0..b).map(|b_idx| b_idx * c + ch) {
                 let (x, g) = (&x[i * n_in..][..n_in], &grad[i * n_out..][..n_out]);
-                kernels::depthwise_backward_weight(arch, x, g, s, &mut dw);
+                wide(DepthwiseWeightGrad { x, g, s, dw: &mut dw });
             }
             dw
         })

@@ -9,12 +9,13 @@
 #![allow(clippy::used_underscore_binding)]
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::bicubic::bicubic;
+use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
+use super::rows::softmax;
 use super::vit::{Block, PatchEmbed, VitConfig};
 use crate::weights::Arrays;
 
@@ -338,7 +339,7 @@ impl CrossAttention {
         let k = heads(self.wk.forward(y.clone()));
         let v = heads(self.wv.forward(y));
         let scores = q.matmul(k.swap_dims(2, 3)) / ((d / h) as f64).sqrt(); // [b, h, 1, n]
-        let mixed = softmax(scores, 3).matmul(v); // [b, h, 1, d/h]
+        let mixed = softmax(scores).matmul(v); // [b, h, 1, d/h]
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, 1, d]))
     }
 }

@@ -135,7 +135,8 @@ fn an_image_does_not_know_its_neighbours_and_any_size_goes_in() {
     let alone = net.forward(two.narrow(0, 1, 1));
     for branch in BRANCHES {
         let second = both.norm[branch].clone().narrow(0, 1, 1);
-        close(&host(&second), &host(&alone.norm[branch]), 1e-6);
+        // Products of other heights round otherwise.
+        close(&host(&second), &host(&alone.norm[branch]), 3e-6);
     }
 }
 

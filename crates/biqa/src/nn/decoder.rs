@@ -6,11 +6,11 @@
 //! Shapes: `b` images, `k` queries, `p` memory tokens, `d` channels, `h` heads.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
+use super::rows::softmax;
 
 /// Sizes of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,7 +151,7 @@ impl MultiheadAttention {
         let scale = ((d / self.heads) as f64).sqrt();
         let q = self.project(x, Part::Query); // [b, h, k, d/h]
         let scores = q.matmul(key.clone().swap_dims(2, 3)) / scale; // [b, h, k, p]
-        let mixed = softmax(scores, 3).matmul(value.clone()); // [b, h, k, d/h]
+        let mixed = softmax(scores).matmul(value.clone()); // [b, h, k, d/h]
         self.out_proj.forward(mixed.swap_dims(1, 2).reshape([b, k, d]))
     }
 }

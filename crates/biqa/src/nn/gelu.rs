@@ -6,13 +6,14 @@
 //! are those of its release. The loops are written so that the compiler vectorises them; Rust never
 //! contracts `a * b + c`, so the numbers are the same on every instruction set.
 
-// The functions of one number must be compiled into the vectorised closures that call them.
+// The functions of one number must be compiled into the vectorised loops that call them.
 #![allow(clippy::inline_always)]
 
 use burn::backend::{Backend, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
-use pulp::Arch;
 use rayon::prelude::*;
+
+use crate::wide::{Wide, wide};
 
 /// Numbers that a thread takes at once.
 const CHUNK: usize = 1 << 14;
@@ -41,33 +42,52 @@ pub trait GeluOps: Backend {
 
 impl GeluOps for Flex {
     fn gelu_exact(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (mut x, arch) = (x.to_contiguous(), Arch::new());
-        x.storage_mut::<f32>().par_chunks_mut(CHUNK).for_each(|x| forward(arch, x));
+        let mut x = x.to_contiguous();
+        x.storage_mut::<f32>().par_chunks_mut(CHUNK).for_each(|x| wide(Forward { x }));
         x
     }
 
     fn gelu_exact_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (x, mut grad, arch) = (x.to_contiguous(), grad.to_contiguous(), Arch::new());
+        let (x, mut grad) = (x.to_contiguous(), grad.to_contiguous());
         grad.storage_mut::<f32>()
             .par_chunks_mut(CHUNK)
             .zip(x.storage::<f32>().par_chunks(CHUNK))
-            .for_each(|(grad, x)| backward(arch, grad, x));
+            .for_each(|(grad, x)| wide(Gradient { grad, x }));
         grad
     }
 }
 
 /// `x <- x Phi(x)`
-fn forward(arch: Arch, x: &mut [f32]) {
-    arch.dispatch(|| x.iter_mut().for_each(|x| *x *= normal_cdf(*x)));
+struct Forward<'a> {
+    x: &'a mut [f32],
+}
+
+impl Wide for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for x in self.x {
+            *x *= normal_cdf(*x);
+        }
+    }
 }
 
 /// `grad <- grad (Phi(x) + x phi(x))`
-fn backward(arch: Arch, grad: &mut [f32], x: &[f32]) {
-    arch.dispatch(|| {
-        for (grad, &x) in grad.iter_mut().zip(x) {
+struct Gradient<'a> {
+    grad: &'a mut [f32],
+    x: &'a [f32],
+}
+
+impl Wide for Gradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (grad, &x) in self.grad.iter_mut().zip(self.x) {
             *grad *= normal_cdf(x) + x * FRAC_1_SQRT_TAU * exp_of_negative(-0.5 * x * x);
         }
-    });
+    }
 }
 
 /// `1 / sqrt(2 pi)`
@@ -98,22 +118,28 @@ fn normal_cdf(x: f32) -> f32 {
     0.5 + 0.5 * if near == x { erf } else { x.signum() }
 }
 
-/// `e^x` for `x` up to 0, to about 1e-7 of itself; 0 where it is below 1e-37 (Cephes' `expf`).
+/// `e^x` for `x` up to 0, to about 1e-7 of itself; 0 where it is below 1e-37, NaN of NaN (Cephes'
+/// `expf`).
 #[inline(always)]
-fn exp_of_negative(x: f32) -> f32 {
-    /// Adding and taking away this rounds to a whole number.
+pub(super) fn exp_of_negative(x: f32) -> f32 {
+    /// Below this it is 0.
+    const SMALLEST: f32 = -86.0;
+    /// Adding this rounds to a whole number, which then stands in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts, the first with zeros at its end.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const P: [f32; 6] =
         [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
-    let x = x.max(-86.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
-    let r = (x - n * LN_2[0]) - n * LN_2[1];
+    let bounded = if x < SMALLEST { SMALLEST } else { x };
+    let rounded = bounded * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
+    let r = (bounded - n * LN_2[0]) - n * LN_2[1];
     let p = P.iter().skip(1).fold(P[0], |sum, c| sum * r + c);
     let e = p * r * r + r + 1.0;
     // 2^n by its exponent's bits: n is -124 to 0.
-    e * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    let e = e * f32::from_bits(exponent << 23);
+    if x < SMALLEST { 0.0 } else { e }
 }
 
 #[cfg(feature = "train")]

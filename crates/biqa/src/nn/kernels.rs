@@ -1,14 +1,13 @@
 //! Plane kernels of the convolution blocks: plain slices in, plain slices out.
 //!
-//! Who calls: [`super::conv`], for the CPU device. The loops are written so that the compiler
-//! vectorises them; `pulp` picks the widest instruction set of the machine at run time. Rust never
-//! contracts `a * b + c`, so the numbers are the same on every instruction set, and every sum has
+//! Who calls: [`super::conv`], for the CPU device, through [`mod@crate::wide`]. The loops are written
+//! so that the compiler vectorises them for every instruction set. Rust never contracts `a * b + c`, so the numbers are the same on every instruction set, and every sum has
 //! one order, so they are the same for every thread count.
 
-// The row functions must be compiled into the vectorised closures that call them.
+// The row functions must be compiled into the vectorised loops that call them.
 #![allow(clippy::inline_always)]
 
-use pulp::Arch;
+use crate::wide::Wide;
 
 /// ReLU6's upper bound (Sandler et al. 2018).
 pub const RELU6_MAX: f32 = 6.0;
@@ -39,17 +38,28 @@ impl Depthwise {
     }
 }
 
-/// `out = act(conv3x3(x, w) + bias)` of one channel plane. `w` is row-major, 9 numbers.
-pub fn depthwise_forward(
-    arch: Arch,
-    x: &[f32],
-    w: &[f32; 9],
-    bias: f32,
-    relu6: bool,
-    s: Depthwise,
-    out: &mut [f32],
-) {
-    arch.dispatch(|| {
+/// `out = act(conv3x3(x, w) + bias)` of one channel plane.
+pub struct DepthwiseForward<'a> {
+    /// The input plane.
+    pub x: &'a [f32],
+    /// Row-major taps.
+    pub w: &'a [f32; 9],
+    /// What is added.
+    pub bias: f32,
+    /// Whether ReLU6 follows.
+    pub relu6: bool,
+    /// Sizes.
+    pub s: Depthwise,
+    /// The output plane.
+    pub out: &'a mut [f32],
+}
+
+impl Wide for DepthwiseForward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { x, w, bias, relu6, s, out } = self;
         let mut even = Row::default();
         let mut odd = Row::default();
         for (oh, out_row) in out.chunks_exact_mut(s.out_width()).enumerate() {
@@ -73,12 +83,27 @@ pub fn depthwise_forward(
                 }
             }
         }
-    });
+    }
 }
 
-/// `dx = conv3x3^T(g, w)` of one channel plane; `g` is the gradient of the output plane.
-pub fn depthwise_backward_input(arch: Arch, g: &[f32], w: &[f32; 9], s: Depthwise, dx: &mut [f32]) {
-    arch.dispatch(|| {
+/// `dx = conv3x3^T(g, w)` of one channel plane.
+pub struct DepthwiseInputGrad<'a> {
+    /// The gradient of the output plane.
+    pub g: &'a [f32],
+    /// Row-major taps.
+    pub w: &'a [f32; 9],
+    /// Sizes.
+    pub s: Depthwise,
+    /// The gradient of the input plane.
+    pub dx: &'a mut [f32],
+}
+
+impl Wide for DepthwiseInputGrad<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { g, w, s, dx } = self;
         dx.fill(0.0);
         let wo = s.out_width();
         let mut even = Row::default();
@@ -120,18 +145,27 @@ pub fn depthwise_backward_input(arch: Arch, g: &[f32], w: &[f32; 9], s: Depthwis
                 }
             }
         }
-    });
+    }
 }
 
-/// Adds the plane's part of the weight's gradient to `dw` (9 numbers).
-pub fn depthwise_backward_weight(
-    arch: Arch,
-    x: &[f32],
-    g: &[f32],
-    s: Depthwise,
-    dw: &mut [f32; 9],
-) {
-    arch.dispatch(|| {
+/// Adds a plane's part of the weight's gradient to `dw`.
+pub struct DepthwiseWeightGrad<'a> {
+    /// The input plane.
+    pub x: &'a [f32],
+    /// The gradient of the output plane.
+    pub g: &'a [f32],
+    /// Sizes.
+    pub s: Depthwise,
+    /// The sum so far.
+    pub dw: &'a mut [f32; 9],
+}
+
+impl Wide for DepthwiseWeightGrad<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { x, g, s, dw } = self;
         let wo = s.out_width();
         let mut even = Row::default();
         let mut odd = Row::default();
@@ -162,38 +196,65 @@ pub fn depthwise_backward_weight(
         for (d, lanes) in dw.iter_mut().zip(&acc) {
             *d += lanes.iter().sum::<f32>();
         }
-    });
+    }
 }
 
 /// `x <- act(x + bias)` over one channel plane.
-pub fn bias_act(arch: Arch, x: &mut [f32], bias: f32, relu6: bool) {
-    arch.dispatch(|| {
-        if relu6 {
-            for v in x.iter_mut() {
-                *v = (*v + bias).clamp(0.0, RELU6_MAX);
+pub struct BiasAct<'a> {
+    /// The plane.
+    pub x: &'a mut [f32],
+    /// What is added.
+    pub bias: f32,
+    /// Whether ReLU6 follows.
+    pub relu6: bool,
+}
+
+impl Wide for BiasAct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        if self.relu6 {
+            for v in self.x {
+                *v = (*v + self.bias).clamp(0.0, RELU6_MAX);
             }
         } else {
-            for v in x.iter_mut() {
-                *v += bias;
+            for v in self.x {
+                *v += self.bias;
             }
         }
-    });
+    }
 }
 
 /// `g <- g` where ReLU6 let the value `y` through, 0 elsewhere.
-pub fn relu6_backward(arch: Arch, g: &mut [f32], y: &[f32]) {
-    arch.dispatch(|| {
-        for (g, &y) in g.iter_mut().zip(y) {
+pub struct Relu6Grad<'a> {
+    /// The gradient.
+    pub g: &'a mut [f32],
+    /// What ReLU6 gave.
+    pub y: &'a [f32],
+}
+
+impl Wide for Relu6Grad<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (g, &y) in self.g.iter_mut().zip(self.y) {
             *g = if y > 0.0 && y < RELU6_MAX { *g } else { 0.0 };
         }
-    });
+    }
 }
 
 /// The sum of a plane, in the fixed order of [`LANES`] partial sums.
-pub fn sum(arch: Arch, x: &[f32]) -> f32 {
-    arch.dispatch(|| {
+pub struct Sum<'a>(pub &'a [f32]);
+
+impl Wide for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self) -> f32 {
         let mut acc = [0.0f32; LANES];
-        let (chunks, rest) = x.as_chunks::<LANES>();
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
         for chunk in chunks {
             for (a, v) in acc.iter_mut().zip(chunk) {
                 *a += v;
@@ -203,7 +264,7 @@ pub fn sum(arch: Arch, x: &[f32]) -> f32 {
             *a += v;
         }
         acc.iter().sum()
-    })
+    }
 }
 
 /// A row's scratch buffer.
@@ -280,6 +341,7 @@ fn dot_into(acc: &mut [f32; LANES], a: &[f32], b: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wide::wide;
 
     /// Small, irregular numbers without a random generator.
     fn numbers(n: usize, seed: f32) -> Vec<f32> {
@@ -321,7 +383,7 @@ mod tests {
         for s in sizes() {
             let x = numbers(s.height * s.width, 1.1);
             let mut out = vec![0.0; s.out_height() * s.out_width()];
-            depthwise_forward(Arch::new(), &x, &w, 0.25, false, s, &mut out);
+            wide(DepthwiseForward { x: &x, w: &w, bias: 0.25, relu6: false, s, out: &mut out });
             let expected: Vec<f32> = naive(&x, &w, s).iter().map(|v| v + 0.25).collect();
             assert!(close(&out, &expected), "{s:?}");
         }
@@ -336,7 +398,7 @@ mod tests {
             let g = numbers(n_out, 2.2);
             // <g, conv(e_i)> for every unit vector e_i of the input and of the kernel.
             let mut dx = vec![0.0; x.len()];
-            depthwise_backward_input(Arch::new(), &g, &w, s, &mut dx);
+            wide(DepthwiseInputGrad { g: &g, w: &w, s, dx: &mut dx });
             for i in 0..x.len() {
                 let mut unit = vec![0.0; x.len()];
                 unit[i] = 1.0;
@@ -344,7 +406,7 @@ mod tests {
                 assert!((dx[i] - expected).abs() < 1e-4, "{s:?} x[{i}]");
             }
             let mut dw = [0.0; 9];
-            depthwise_backward_weight(Arch::new(), &x, &g, s, &mut dw);
+            wide(DepthwiseWeightGrad { x: &x, g: &g, s, dw: &mut dw });
             for k in 0..9 {
                 let mut unit = [0.0; 9];
                 unit[k] = 1.0;
@@ -357,7 +419,7 @@ mod tests {
     #[test]
     fn relu6_passes_gradients_only_strictly_inside_its_range() {
         let mut g = vec![1.0; 5];
-        relu6_backward(Arch::new(), &mut g, &[-0.0, 0.0, 3.0, 6.0, 5.9]);
+        wide(Relu6Grad { g: &mut g, y: &[-0.0, 0.0, 3.0, 6.0, 5.9] });
         assert_eq!(g, [0.0, 0.0, 1.0, 0.0, 1.0]);
     }
 }

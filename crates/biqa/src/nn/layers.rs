@@ -1,12 +1,13 @@
 //! Linear, convolution, batch norm and layer norm under PyTorch's names and layouts.
 
 use burn::module::{Module, Param};
-use burn::tensor::module::{batch_norm, layer_norm};
+use burn::tensor::module::batch_norm;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::conv::conv_act;
 use super::norm::{Seen, normalised};
+use super::rows::layer_norm;
 
 /// An empty parameter.
 pub fn param<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
@@ -197,7 +198,7 @@ impl LayerNorm {
 
     /// `[.., d] -> [.., d]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        layer_norm(x, self.weight.val(), Some(self.bias.val()), self.eps)
+        layer_norm(x, self.weight.val(), self.bias.val(), self.eps)
     }
 }
 

@@ -5,10 +5,11 @@
 //! Shapes: `b` images, `n` tokens, `d` channels, `h` heads, `e = d / h`.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{silu, softmax};
+use burn::tensor::activation::silu;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::layers::{Linear, param};
+use super::rows::softmax;
 use crate::weights::freeze;
 
 /// Sizes and switches of a layer.
@@ -146,7 +147,7 @@ impl SelfAttention {
         } else {
             scores
         };
-        let mixed = softmax(scores, 3).matmul(v); // [b, h, n, e]
+        let mixed = softmax(scores).matmul(v); // [b, h, n, e]
         self.o_proj.forward(mixed.swap_dims(1, 2).reshape([b, n, d]))
     }
 }

@@ -18,4 +18,5 @@ pub mod mobilenet;
 pub mod norm;
 pub mod pool;
 pub mod resnet;
+pub mod rows;
 pub mod vit;

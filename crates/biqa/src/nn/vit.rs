@@ -4,12 +4,12 @@
 //! Shapes: `b` images, `p` patches, `n = p + 1` tokens (class token first), `d` channels, `h` heads.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::gelu::gelu;
 use super::layers::{Conv, LayerNorm, Linear, param};
+use super::rows::softmax;
 
 /// Sizes of a ViT; the defaults are timm's `vit_small_patch16_224`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -299,14 +299,14 @@ impl Attention {
             }
             None => scores,
         };
-        let mixed = softmax(scores, 3).matmul(v); // [b, h, n, d/h]
+        let mixed = softmax(scores).matmul(v); // [b, h, n, d/h]
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, d]))
     }
 
     /// `[b, n, d] -> [b, h, n]`: how the first token spreads its attention over all tokens.
     pub fn first_row(&self, x: Tensor<3>) -> Tensor<3> {
         let [q, k, _] = self.queries_keys_values(x);
-        softmax(scores(q.narrow(2, 0, 1), k), 3).squeeze_dim(2)
+        softmax(scores(q.narrow(2, 0, 1), k)).squeeze_dim(2)
     }
 
     /// `[b, n, d]` to three of `[b, h, n, d/h]`.

@@ -5,12 +5,12 @@
 //! Shapes: `b` images, `q` queries, `n` keys, `d` channels of the large branch, `h` heads.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Concentration, CsfiqaConfig, Ratio, Scope};
 use crate::nn::layers::{LayerNorm, Linear, param};
 use crate::nn::llama::{LlamaBlock, RmsNorm};
+use crate::nn::rows::softmax;
 use crate::weights::freeze;
 
 /// Epsilon of the module's own norms (section 5).
@@ -129,7 +129,7 @@ impl FilteringSelector {
         let probabilities = if self.filters {
             filtered(scores, self.mix.val(), &self.ratios)
         } else {
-            softmax(scores, 3)
+            softmax(scores)
         };
         let mixed = probabilities.matmul(v); // [b, h, q, d/h]
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n_queries, d]))
@@ -146,7 +146,7 @@ pub fn filtered(scores: Tensor<4>, mix: Tensor<1>, ratios: &[Ratio]) -> Tensor<4
     let sorted = constant.clone().sort_descending(3);
     // Every set holds the row's largest score, so one shift and one exponential serve all.
     let exponentials = (scores - sorted.clone().narrow(3, 0, 1)).exp();
-    let weights = softmax(mix, 0);
+    let weights = softmax(mix);
     let parts = ratios.iter().enumerate().map(|(i, ratio)| {
         let k = ratio.kept(n);
         let kept = exponentials.clone() * largest(&constant, &sorted, k);

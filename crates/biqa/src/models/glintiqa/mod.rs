@@ -15,12 +15,13 @@ mod config;
 pub use config::GlintIqaConfig;
 
 use burn::module::Module;
-use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::{Device, Tensor};
 
+use crate::nn::gelu::gelu;
 use crate::nn::layers::{Conv, LayerNorm, Linear};
 use crate::nn::norm::Seen;
 use crate::nn::resnet::{self, ResNet};
+use crate::nn::rows::softmax;
 use crate::nn::vit::Vit;
 use crate::weights::{Array, Arrays, visit};
 
@@ -311,7 +312,7 @@ impl ChannelAttention {
         let k = normalized(self.c_k.forward(x.clone()), self.normalize_eps);
         let v = self.c_v.forward(x.clone());
         // A = softmax(Q K^T / sqrt(n));  Y = A V
-        let attention = softmax(q.matmul(k.swap_dims(1, 2)) / (n as f64).sqrt(), 2); // [b, c, c]
+        let attention = softmax(q.matmul(k.swap_dims(1, 2)) / (n as f64).sqrt()); // [b, c, c]
         let mixed = attention.clone().matmul(v); // [b, c, n]
         // Z: the transpose [b, n, c], whose memory is read again as [b, c, n]
         let scrambled = if self.reinterpret {
