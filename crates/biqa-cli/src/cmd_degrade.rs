@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use biqa::image::{LoadOptions, load};
 use biqa::parallel::ordered;
-use biqa_lab::copies::{BatchError, Copies, Row, sheet, write_png};
+use biqa_lab::copies::{BatchError, Copies, Row, write_png};
 use biqa_lab::degrade::{Plan, UNAVAILABLE, distortions};
+use biqa_lab::sheet::sheet;
 
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
@@ -81,11 +82,8 @@ fn contact_sheet(args: &DegradeArgs, output: &Path) -> anyhow::Result<Exit> {
     let Some(source) = single(args) else { bail!("--sheet shows one picture; name one file") };
     refuse(args, output)?;
     let picture = load(&source, &LoadOptions::default())?.rgb;
-    let (rows, sheet) = sheet(&picture, args.seed, &name_of(&source, &args.paths), SHEET_SIDE)?;
+    let sheet = sheet(&picture, args.seed, &name_of(&source, &args.paths), SHEET_SIDE)?;
     write_png(output, &sheet)?;
-    if !args.run.quiet {
-        say(&format!("columns: the picture, levels 1 to 5; rows: {}", rows.join(", ")));
-    }
     Ok(Exit::Fine)
 }
 

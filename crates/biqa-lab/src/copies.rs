@@ -135,7 +135,7 @@ impl Copies {
 }
 
 /// A whole address as it is, or operations under a key.
-fn given(text: &str, key: Key) -> Result<Address, DegradeError> {
+pub(crate) fn given(text: &str, key: Key) -> Result<Address, DegradeError> {
     if text.starts_with("d1") {
         return text.parse();
     }
@@ -172,45 +172,6 @@ pub fn write_png(path: &Path, picture: &Rgb8) -> Result<(), BatchError> {
         fs::rename(&partial, path)
     };
     write().map_err(failed)
-}
-
-/// A contact sheet: a row an operation of `kadid:`, the picture and its five levels beside each
-/// other, each `side` pixels high.
-///
-/// # Errors
-/// Those of the operations.
-pub fn sheet(
-    picture: &Rgb8,
-    seed: u64,
-    name: &str,
-    side: u32,
-) -> Result<(Vec<&'static str>, Rgb8), BatchError> {
-    let small = shrunk(picture, side)?;
-    let rows: Vec<_> = distortions().filter(|op| op.family == "kadid" && op.number > 0).collect();
-    let (width, height) = (small.width() as usize, small.height() as usize);
-    let mut data = Vec::with_capacity(rows.len() * height * width * 6 * 3);
-    for op in &rows {
-        let mut cells = vec![small.clone()];
-        for level in 1..=5 {
-            let key = Key::of_picture(seed, name, u64::from(op.number) * 10 + level);
-            let address = given(&format!("kadid:{}@{level}", op.name), key)?;
-            cells.push(shrunk(&address.apply_levels(picture)?, side)?);
-        }
-        for y in 0..height {
-            for cell in &cells {
-                data.extend_from_slice(&cell.data()[y * width * 3..(y + 1) * width * 3]);
-            }
-        }
-    }
-    let (width, height) = (6 * small.width(), rows.len() as u32 * small.height());
-    let sheet = Rgb8::new(width, height, data).expect("six cells of one size a row");
-    Ok((rows.iter().map(|op| op.name).collect(), sheet))
-}
-
-fn shrunk(picture: &Rgb8, side: u32) -> Result<Rgb8, BatchError> {
-    let width = (u64::from(picture.width()) * u64::from(side) / u64::from(picture.height())) as u32;
-    biqa::resize::resize(picture, width.max(1), side, biqa::resize::Filter::Bicubic)
-        .map_err(|e| BatchError::Load(e.to_string()))
 }
 
 #[cfg(test)]

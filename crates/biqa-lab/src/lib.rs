@@ -14,6 +14,7 @@ pub mod published;
 pub mod report;
 pub mod results;
 pub mod sanity;
+pub mod sheet;
 pub mod splits;
 pub mod stats;
 pub mod train;
