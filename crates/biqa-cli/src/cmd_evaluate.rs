@@ -12,7 +12,7 @@ use biqa_lab::evaluate::{
     warnings, word,
 };
 use biqa_lab::results::{self, Figure, Method, Part, Subject, SubjectKind};
-use biqa_lab::sanity::{Sanity, measure};
+use biqa_lab::sanity::{Ladder, Sanity, Step, measure};
 use biqa_lab::splits;
 use biqa_lab::train::checkpoint::write_atomic;
 
@@ -221,19 +221,23 @@ fn words(figure: Figure) -> String {
 
 fn print_ladders(s: &Sanity) -> anyhow::Result<()> {
     out!(
-        "share of {} photos whose score falls at each step, and median score at level 1..5",
+        "median score of {} photos at level 1..5, and share of photos whose score falls, step by step\n\
+         (0 is the photo; steps whose order people agree on)",
         s.photos
     );
     for l in &s.ladders {
-        let falls: Vec<String> = l.falls.iter().map(|f| format!("{:4.0}", 100.0 * f)).collect();
         let medians: Vec<String> = l.medians.iter().map(|m| format!("{m:5.1}")).collect();
-        out!("{:14} {} %   {}", l.op, falls.join(" "), medians.join(" "));
+        let step = |s: &Step| format!("{}>{} {:3.0}", s.from, s.to, 100.0 * s.falls);
+        let steps: Vec<String> = l.steps.iter().map(step).collect();
+        out!("{:20} {}  {} %", l.op, medians.join(" "), steps.join(" "));
     }
-    out!("(the blur's level 1 is the identity: its first step is left out below)");
+    let share = |counts: &dyn Fn(&Ladder, Step) -> bool| 100.0 * s.falling(counts);
     out!(
-        "all steps {:.1} %, between levels {:.1} %",
-        100.0 * s.falling(),
-        100.0 * s.falling_between_levels()
+        "all steps {:.1} %, between levels {:.1} %; of blur, JPEG, white noise, brightness {:.1} %, {:.1} %",
+        share(&|_, _| true),
+        share(&|_, step| step.from > 0),
+        share(&|l, _| l.is_of_the_five()),
+        share(&|l, step| l.is_of_the_five() && step.from > 0)
     );
     out!("median change at half size {:.2} points, at double size {:.2}", s.half, s.double);
     for (what, score) in &s.others {

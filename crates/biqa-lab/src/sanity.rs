@@ -8,9 +8,10 @@ use biqa::resize::{Filter, resize};
 use biqa::scorer::Scorer;
 
 use crate::datasets::Manifest;
-use crate::degrade::{Distortion, Strength, apply_u8, distortion};
+use crate::degrade::severity::{chains, kadid};
+use crate::degrade::{Distortion, Strength, apply_u8};
 use crate::stats::quantile;
-use crate::train::lite::items::LADDER_OPS;
+use crate::train::lite::items::FIVE;
 
 /// Keys the noise of the degraded copies.
 const SEED: u64 = 0;
@@ -22,12 +23,21 @@ const LEVELS: u8 = 5;
 pub struct Ladder {
     /// The operation.
     pub op: &'static str,
-    /// Share of photos whose score falls from the photo to level 1, from 1 to 2, ..., from 4 to 5.
-    pub falls: [f64; LEVELS as usize],
-    /// Whether level 1 changes a picture at all; if not, the first entry of `falls` says nothing.
-    pub first_counts: bool,
+    /// Steps whose order is known.
+    pub steps: Vec<Step>,
     /// Median score at level 1..5.
     pub medians: [f64; LEVELS as usize],
+}
+
+/// A step from a copy to the next worse one; 0 is the photo, 1 to 5 are levels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The better one.
+    pub from: u8,
+    /// The worse one.
+    pub to: u8,
+    /// Share of photos whose score falls.
+    pub falls: f64,
 }
 
 /// What [`measure`] finds.
@@ -46,18 +56,19 @@ pub struct Sanity {
 }
 
 impl Sanity {
-    /// Share of adjacent steps that lower the score, over all operations. Steps from the photo to
-    /// level 1 are among them, but for the operation whose level 1 is the identity.
-    pub fn falling(&self) -> f64 {
-        let steps = self.ladders.iter().flat_map(|l| &l.falls[usize::from(!l.first_counts)..]);
-        let steps: Vec<f64> = steps.copied().collect();
-        steps.iter().sum::<f64>() / steps.len() as f64
+    /// Mean share of falling scores over the steps that `counts` takes of all operations.
+    pub fn falling(&self, counts: impl Fn(&Ladder, Step) -> bool) -> f64 {
+        let steps = self.ladders.iter().flat_map(|l| l.steps.iter().map(move |step| (l, *step)));
+        let taken: Vec<f64> =
+            steps.filter(|(l, step)| counts(l, *step)).map(|s| s.1.falls).collect();
+        taken.iter().sum::<f64>() / taken.len() as f64
     }
+}
 
-    /// The same over the steps between levels alone.
-    pub fn falling_between_levels(&self) -> f64 {
-        let steps: Vec<f64> = self.ladders.iter().flat_map(|l| &l.falls[1..]).copied().collect();
-        steps.iter().sum::<f64>() / steps.len() as f64
+impl Ladder {
+    /// Whether it is one of the five that `lite` 2 learnt from.
+    pub fn is_of_the_five(&self) -> bool {
+        FIVE.contains(&self.op)
     }
 }
 
@@ -99,11 +110,6 @@ pub fn measure(
     }
 }
 
-/// The operations that the trainer's ladders know.
-fn operations() -> impl Iterator<Item = &'static Distortion> {
-    LADDER_OPS.iter().filter_map(|name| distortion("kadid", name))
-}
-
 fn scores(scorer: &Scorer, picture: &Rgb8, name: &str) -> Result<Scores, String> {
     let score = |p: &Rgb8| scorer.score(p).map(|s| s.score).map_err(|e| e.to_string());
     let plain = score(picture)?;
@@ -123,7 +129,7 @@ fn scores(scorer: &Scorer, picture: &Rgb8, name: &str) -> Result<Scores, String>
         Ok((score(&copy)? - plain).abs())
     };
     Ok(Scores {
-        ladders: operations().map(ladder).collect::<Result<_, _>>()?,
+        ladders: kadid().map(ladder).collect::<Result<_, _>>()?,
         half: sized(0.5)?,
         double: sized(2.0)?,
     })
@@ -135,14 +141,18 @@ fn summary(all: &[Scores], others: Vec<(&'static str, f64)>) -> Sanity {
         quantile(&values, 0.5).unwrap_or(f64::NAN)
     };
     let ladder = |(o, op): (usize, &Distortion)| {
-        let fall = |k: usize| {
-            let falls = all.iter().filter(|s| s.ladders[o][k + 1] < s.ladders[o][k]).count();
-            falls as f64 / all.len() as f64
+        let step = |pair: &[u8]| {
+            let [from, to] = [pair[0], pair[1]];
+            let at = |s: &Scores, level: u8| s.ladders[o][usize::from(level)];
+            let falls = all.iter().filter(|s| at(s, to) < at(s, from)).count();
+            Step { from, to, falls: falls as f64 / all.len() as f64 }
         };
+        let mut steps: Vec<Step> =
+            chains(op.name).iter().flat_map(|chain| chain.windows(2).map(step)).collect();
+        steps.sort_by_key(|step| (step.from, step.to));
         Ladder {
             op: op.name,
-            falls: std::array::from_fn(fall),
-            first_counts: op.name != "gaussian_blur", // sigma 0.1: one tap
+            steps,
             medians: std::array::from_fn(|k| {
                 median(all.iter().map(|s| s.ladders[o][k + 1]).collect())
             }),
@@ -150,7 +160,7 @@ fn summary(all: &[Scores], others: Vec<(&'static str, f64)>) -> Sanity {
     };
     Sanity {
         photos: all.len(),
-        ladders: operations().enumerate().map(ladder).collect(),
+        ladders: kadid().enumerate().map(ladder).collect(),
         half: median(all.iter().map(|s| s.half).collect()),
         double: median(all.iter().map(|s| s.double).collect()),
         others,

@@ -22,6 +22,7 @@ mod q;
 mod qpt;
 mod re;
 mod resize;
+pub mod severity;
 mod table;
 
 pub use address::{Address, Item};

@@ -13,10 +13,12 @@ use half::f16;
 
 use super::super::TrainError;
 use super::super::photo::{Photo, mirrored};
-use crate::degrade::{self, Strength};
+use super::super::recipe::lite::Distortions;
+use crate::degrade::severity::{Chain, chains, kadid};
+use crate::degrade::{self, Distortion, Strength};
 
-/// The operations whose levels order quality (papers/degradations.md, 2.3), as far as built.
-pub const LADDER_OPS: [&str; 5] = ["gaussian_blur", "jpeg", "noise_white", "brighten", "darken"];
+/// [`Distortions::Five`].
+pub const FIVE: [&str; 5] = ["gaussian_blur", "jpeg", "noise_white", "brighten", "darken"];
 /// Levels of an operation.
 pub const LEVELS: u8 = 5;
 
@@ -29,6 +31,8 @@ pub enum Copy {
     Flip,
     /// Degraded by the operation of one of the photo's ladders, at a level of 1 to 5.
     Ladder {
+        /// What the ladders degrade by.
+        of: Distortions,
         /// Which ladder.
         number: u64,
         /// 1 to 5.
@@ -69,8 +73,8 @@ pub fn picture(photo: &Photo, copy: Copy, seed: u64) -> Result<Rgb8, TrainError>
     match copy {
         Copy::Plain | Copy::Small => Ok(plain),
         Copy::Flip => Ok(mirrored(&plain)),
-        Copy::Ladder { number, level } => {
-            let op = degrade_op(ladder_op(seed, &photo.name, number));
+        Copy::Ladder { of, number, level } => {
+            let op = ladder_op(of, seed, &photo.name, number);
             let key = Key::of_picture(seed, &photo.name, number);
             degrade::apply_u8(&plain, op, Strength::Level(level), key, 0)
                 .map_err(|e| photo.bad(e.to_string()))
@@ -78,19 +82,20 @@ pub fn picture(photo: &Photo, copy: Copy, seed: u64) -> Result<Rgb8, TrainError>
     }
 }
 
-fn degrade_op(name: &str) -> &'static degrade::Distortion {
-    degrade::distortion("kadid", name).expect("every operation of LADDER_OPS is in the table")
-}
-
 /// The operation of a photo's ladder.
-pub fn ladder_op(seed: u64, name: &str, number: u64) -> &'static str {
+pub fn ladder_op(of: Distortions, seed: u64, name: &str, number: u64) -> &'static Distortion {
     let mut draws = stream(seed, &format!("ladder/{name}"), number);
-    LADDER_OPS[draws.below(LADDER_OPS.len() as u64) as usize]
+    let mut one = |n: usize| draws.below(n as u64) as usize;
+    let op = match of {
+        Distortions::Five => degrade::distortion("kadid", FIVE[one(FIVE.len())]),
+        Distortions::All => kadid().nth(one(kadid().count())),
+    };
+    op.expect("it is in the table")
 }
 
-/// The lowest level of an operation that changes a picture: level 1 of the blur does not.
-pub fn lowest_level(op: &str) -> u8 {
-    if op == "gaussian_blur" { 2 } else { 1 }
+/// The chains of a photo's ladder.
+pub fn ladder_chains(of: Distortions, seed: u64, name: &str, number: u64) -> &'static [Chain] {
+    chains(ladder_op(of, seed, name, number).name)
 }
 
 /// The item of a picture: pixels where `cut` is 0, else the statistics of all taps and, where
@@ -204,11 +209,14 @@ fn live_statistics(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_operation_is_somebodys_ladder_and_a_photo_keeps_its_own() {
-        let ops: Vec<&str> = (0..100).map(|i| ladder_op(7, &format!("{i}.jpg"), 0)).collect();
-        assert!(LADDER_OPS.iter().all(|op| ops.contains(op)));
-        assert_eq!(ladder_op(7, "a.jpg", 3), ladder_op(7, "a.jpg", 3));
+        let name = |of, i| ladder_op(of, 7, &format!("{i}.jpg"), 0).name;
+        let of = |of| (0..300).map(|i| name(of, i)).collect::<BTreeSet<&str>>();
+        assert_eq!(of(Distortions::Five), BTreeSet::from(FIVE));
+        assert_eq!(of(Distortions::All), kadid().map(|op| op.name).collect());
+        assert_eq!(name(Distortions::All, 3), name(Distortions::All, 3));
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::super::photo::Photo;
 use super::super::recipe::lite::{LiteRecipe, Stage};
 use super::super::{Progress, TrainError};
-use super::items::{Copy, Item, LEVELS, item, ladder_op, lowest_level, picture, statistics};
+use super::items::{Copy, Item, LEVELS, item, ladder_chains, picture, statistics};
 use super::step::{Plan, has_ladder};
 use super::store::{Source, Store};
 use super::{Options, Run};
@@ -67,12 +67,12 @@ impl Run<'_> {
             store.fill(&source, train, 0, Copy::Flip, |_| true, progress)?;
         }
         if stage.copies.ladders > 0 {
-            let seed = self.options.seed;
+            let (seed, of) = (self.options.seed, stage.copies.distortions);
             for level in 1..=LEVELS {
-                let copy = Copy::Ladder { number: 0, level };
+                let copy = Copy::Ladder { of, number: 0, level };
                 let only = |i: usize| {
-                    let op = ladder_op(seed, &train[i].name, 0);
-                    has_ladder(stage, i) && level >= lowest_level(op)
+                    let chains = ladder_chains(of, seed, &train[i].name, 0);
+                    has_ladder(stage, i) && chains.iter().any(|chain| chain.contains(&level))
                 };
                 store.fill(&source, train, 0, copy, only, progress)?;
             }

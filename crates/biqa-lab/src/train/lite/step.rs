@@ -7,7 +7,8 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
 use super::super::photo::Photo;
 use super::super::recipe::lite::{Loss, Stage};
-use super::items::{Copy, Item, LEVELS, ladder_op, lowest_level, statistics};
+use super::items::{Copy, Item, ladder_chains, statistics};
+use crate::degrade::severity::Chain;
 use crate::losses::regression::{one_minus_plcc, ordered, pairwise_rank, smooth_l1};
 
 /// Rungs of a ladder that a step compares.
@@ -50,28 +51,26 @@ pub fn plan(stage: &Stage, seed: u64, stage_index: usize, step: u64, names: &[Ph
     let with_ladder = (n as u64).div_ceil(every);
     // Stored ladders are one a photo; fresh ones change with the epoch.
     let number = if stage.freeze_before > 0 { 0 } else { epoch };
+    let of = stage.copies.distortions;
     let ladders = (0..stage.copies.ladders).map(|_| {
         let i = (draws.below(with_ladder) * every) as usize;
-        (
-            i,
-            rungs(
-                &mut draws,
-                ladder_op(seed, &names[i].name, number),
-                number,
-                stage.copies.neighbours,
-            ),
-        )
+        let chains = ladder_chains(of, seed, &names[i].name, number);
+        let copies = rungs(&mut draws, chains, stage.copies.neighbours).map(|level| match level {
+            0 => Copy::Plain,
+            level => Copy::Ladder { of, number, level },
+        });
+        (i, copies)
     });
     Plan { photos, ladders: ladders.collect() }
 }
 
-/// Three of the photo itself and its levels, the best first: with probability `neighbours` three
-/// in a row, else any three.
-fn rungs(draws: &mut Sequence, op: &str, number: u64, neighbours: f64) -> [Copy; RUNGS] {
-    let lowest = lowest_level(op);
-    let rungs: Vec<Copy> = std::iter::once(Copy::Plain)
-        .chain((lowest..=LEVELS).map(|level| Copy::Ladder { number, level }))
-        .collect();
+/// Three of the photo itself (0) and its levels, the best first: with probability `neighbours`
+/// three in a row, else any three.
+fn rungs(draws: &mut Sequence, chains: &[Chain], neighbours: f64) -> [u8; RUNGS] {
+    let rungs = match chains {
+        [one] => one,
+        several => several[draws.below(several.len() as u64) as usize],
+    };
     if neighbours > 0.0 && draws.chance(neighbours) {
         let first = draws.below((rungs.len() - RUNGS + 1) as u64) as usize;
         return std::array::from_fn(|k| rungs[first + k]);
@@ -202,22 +201,18 @@ fn mask(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::degrade::severity::chains;
 
     #[test]
     fn neighbouring_rungs_are_next_to_each_other_and_others_keep_their_order() {
         for i in 0..200 {
             let mut draws = stream(3, "rungs", i);
-            let position = |copy: Copy| match copy {
-                Copy::Ladder { level, .. } => usize::from(level),
-                _ => 0,
-            };
-            let near = rungs(&mut draws, "jpeg", 0, 1.0).map(position);
+            let near = rungs(&mut draws, chains("jpeg"), 1.0);
             assert!(near[1] == near[0] + 1 && near[2] == near[1] + 1, "{near:?}");
-            let any = rungs(&mut draws, "jpeg", 0, 0.0).map(position);
+            let any = rungs(&mut draws, chains("jpeg"), 0.0);
             assert!(any[0] < any[1] && any[1] < any[2], "{any:?}");
+            let middle = rungs(&mut draws, chains("contrast"), 0.0);
+            assert!(middle == [0, 2, 1] || middle == [0, 4, 5], "{middle:?}");
         }
-        // Level 1 of the blur is the photo itself, so level 2 is its neighbour.
-        let firsts = (0..50).map(|i| rungs(&mut stream(3, "rungs", i), "gaussian_blur", 0, 1.0)[1]);
-        assert!(firsts.into_iter().all(|copy| copy != Copy::Ladder { number: 0, level: 1 }));
     }
 }

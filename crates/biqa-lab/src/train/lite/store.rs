@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::checkpoint::write_synced;
 use super::super::photo::Photo;
+use super::super::recipe::lite::Distortions;
 use super::super::{Progress, TrainError};
 use super::items::{Copy, Item, Map, Size, item, picture};
 
@@ -187,7 +188,13 @@ impl Source<'_> {
         match copy {
             Copy::Plain => "plain".to_owned(),
             Copy::Flip => "flip".to_owned(),
-            Copy::Ladder { number, level } => format!("ladder{number}-{level}-{}", self.seed),
+            Copy::Ladder { of, number, level } => {
+                let kind = match of {
+                    Distortions::Five => "ladder",
+                    Distortions::All => "all",
+                };
+                format!("{kind}{number}-{level}-{}", self.seed)
+            }
             Copy::Small => "small".to_owned(),
         }
     }

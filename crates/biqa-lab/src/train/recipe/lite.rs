@@ -123,6 +123,31 @@ pub struct Copies {
     pub ladder_every: u64,
     /// Probability that the three rungs are next to each other, which is where their order is hard.
     pub neighbours: f64,
+    /// What the ladders degrade by.
+    #[serde(skip_serializing_if = "Distortions::is_five")]
+    // recipes without it keep their digest
+    pub distortions: Distortions,
+}
+
+/// Distortions of KADID-10k.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Distortions {
+    /// Blur, JPEG, white noise, brightening, darkening.
+    #[default]
+    Five,
+    /// All that are computed here.
+    All,
+}
+
+impl Distortions {
+    // serde passes a reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_five(&self) -> bool {
+        *self == Self::Five
+    }
 }
 
 impl LiteRecipe {
