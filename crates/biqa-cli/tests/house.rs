@@ -38,8 +38,16 @@ const LICENCES: &[&str] = &[
     "Unlicense",
 ];
 /// Crates under another licence: name, licence, why it is all right.
-const OTHER_LICENCES: &[(&str, &str, &str)] =
-    &[("colored", "MPL-2.0", "copyleft by file; burn-tensor uses it as it is published")];
+const OTHER_LICENCES: &[(&str, &str, &str)] = &[
+    ("colored", "MPL-2.0", "copyleft by file; burn-tensor uses it as it is published"),
+    (
+        "buildid",
+        "MPL-2.0",
+        "with cuda: copyleft by file; cubecl-runtime uses it as it is published",
+    ),
+    ("option-ext", "MPL-2.0", "with cuda: as above, and only while LLVM is fetched"),
+    ("webpki-roots", "CDLA-Permissive-2.0", "with cuda: only while LLVM is fetched; no copyleft"),
+];
 /// Crates that may not come in: name, why.
 const BANNED: &[(&str, &str)] = &[
     ("openssl", "nothing is fetched, and it is not Rust"),
@@ -54,6 +62,11 @@ const BANNED: &[(&str, &str)] = &[
     ("burn-tch", "a Python framework's runtime"),
     ("polars", "a table of 12,000 rows needs no engine"),
 ];
+/// Banned crates that build the feature `cuda` all the same, and are in no binary: Burn's compiler of
+/// kernels needs LLVM, which its build script fetches.
+const ONLY_TO_BUILD_CUDA: &[&str] = &["rustls", "ureq"];
+/// Every feature but `cuda`.
+const WITHOUT_CUDA: &str = "biqa-cli/parquet,biqa-cli/jxl,biqa-cli/avif,biqa/train";
 /// Crates that stand in the numbers of a score or in a public signature: one version each.
 const ONCE: &[&str] = &[
     "burn",
@@ -298,9 +311,12 @@ impl Crate {
 
 /// Everything that is linked or run to build the binary with all features, on any platform.
 fn everything() -> BTreeSet<Crate> {
-    let mut args = vec!["--workspace", "--all-features", "--edges", "normal,build"];
-    args.extend(PLATFORMS.iter().flat_map(|platform| ["--target", platform]));
-    crates(&args)
+    on_all_platforms(&["--all-features", "--edges", "normal,build"])
+}
+
+fn on_all_platforms(args: &[&str]) -> BTreeSet<Crate> {
+    let platforms: Vec<&str> = PLATFORMS.iter().flat_map(|p| ["--target", p]).collect();
+    crates(&[&["--workspace"], args, &platforms].concat())
 }
 
 #[test]
@@ -320,9 +336,34 @@ fn every_licence_is_on_the_list() {
 
 #[test]
 fn no_banned_crate_comes_in() {
-    let all = everything();
-    let found = BANNED.iter().filter(|(name, _)| all.iter().any(|c| c.name == *name));
+    let linked = on_all_platforms(&["--all-features", "--edges", "normal"]);
+    let plain = on_all_platforms(&["--features", WITHOUT_CUDA, "--edges", "normal,build"]);
+    let has = |all: &BTreeSet<Crate>, name: &str| all.iter().any(|c| c.name == name);
+    let with_cuda = everything();
+    let found = BANNED.iter().filter(|(name, _)| {
+        let excused = ONLY_TO_BUILD_CUDA.contains(name);
+        has(&linked, name) || has(&plain, name) || has(&with_cuda, name) && !excused
+    });
     none(&found.map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>());
+}
+
+/// A feature that is not on the list would be looked at for `cuda` alone.
+#[test]
+fn the_list_of_features_without_cuda_is_whole() {
+    let mut faults = Vec::new();
+    for package in ["biqa", "biqa-lab", "biqa-cli"] {
+        let path = root().join(format!("crates/{package}/Cargo.toml"));
+        let text = fs::read_to_string(path).expect("a manifest");
+        let (_, features) = text.split_once("\n[features]\n").expect("a table");
+        let lines = features.lines().take_while(|line| !line.starts_with('['));
+        for (feature, _) in lines.filter_map(|line| line.split_once(" = ")) {
+            let said = WITHOUT_CUDA.split(',').any(|said| said.ends_with(&format!("/{feature}")));
+            if !(said || feature == "default" || feature == "cuda") {
+                faults.push(format!("{package}/{feature} is not in WITHOUT_CUDA"));
+            }
+        }
+    }
+    none(&faults);
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub fn conv_act(
 /// The operation and the parts of its backward pass, as a backend sees them.
 #[backend_extension(
     Flex,
+    Cube: cfg(feature = "cuda"),
     Autodiff: cfg(feature = "train"),
 )]
 pub trait ConvActOps: Backend {
@@ -110,6 +111,10 @@ fn options<T: TensorMetadata>(weight: &T, stride: usize, groups: usize) -> ConvO
     let k = weight.shape()[2];
     ConvOptions::new([stride; 2], [(k - 1) / 2; 2], [1, 1], groups)
 }
+
+/// A GPU runs Burn's own operations, fused as they come.
+#[cfg(feature = "cuda")]
+impl ConvActOps for burn::backend::Cube {}
 
 impl ConvActOps for Flex {
     fn conv_act(

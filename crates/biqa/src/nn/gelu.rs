@@ -26,6 +26,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// The operation and its backward pass, as a backend sees them.
 #[backend_extension(
     Flex,
+    Cube: cfg(feature = "cuda"),
     Autodiff: cfg(feature = "train"),
 )]
 pub trait GeluOps: Backend {
@@ -39,6 +40,10 @@ pub trait GeluOps: Backend {
         Self::gelu_backward(x, grad)
     }
 }
+
+/// A GPU runs Burn's own operations, fused as they come.
+#[cfg(feature = "cuda")]
+impl GeluOps for burn::backend::Cube {}
 
 impl GeluOps for Flex {
     fn gelu_exact(x: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -49,6 +49,7 @@ pub fn layer_norm<const D: usize>(
 /// The operations and their backward passes, as a backend sees them.
 #[backend_extension(
     Flex,
+    Cube: cfg(feature = "cuda"),
     Autodiff: cfg(feature = "train"),
 )]
 pub trait RowOps: Backend {
@@ -103,6 +104,10 @@ pub trait RowOps: Backend {
         (dx, d_weight, d_bias)
     }
 }
+
+/// A GPU runs Burn's own operations, fused as they come.
+#[cfg(feature = "cuda")]
+impl RowOps for burn::backend::Cube {}
 
 impl RowOps for Flex {
     fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
