@@ -3,6 +3,7 @@
 use super::super::made::{arrays, close, count, filled, pictures, reorder};
 use super::*;
 use crate::golden::splitmix_weights;
+use crate::nn::autocast::{Products, autocast};
 use crate::nn::deit::encoder_arrays;
 use crate::random::fnv1a64;
 use crate::weights::{Array, Arrays, WeightsError, collect, host, load};
@@ -41,6 +42,22 @@ fn the_paper_size_has_the_counted_parameters_under_their_names() {
     ] {
         assert_eq!(all.get(name).map(|a| a.shape.clone()), Some(shape), "{name}");
     }
+}
+
+#[test]
+fn scores_in_half_precision_are_near_and_the_weights_stay_as_they_are() {
+    let (config, net) = smoke();
+    let net = filled(net, |_| {});
+    let before = collect(&net);
+    let look = || pictures(4, config.image_size);
+    let scores = |products| host(&autocast(products, || net.score(look())));
+    let (single, half) = (scores(Products::F32), scores(Products::Bf16));
+    assert_eq!(single, host(&net.score(look())), "nothing is rounded without being asked");
+    assert_ne!(single, half);
+    // Made-up weights don't keep scores near 0..1.
+    let largest = single.iter().fold(0.0, |most: f32, score| most.max(score.abs()));
+    close(&half, &single, 2e-2 * largest);
+    assert_eq!(collect(&net), before);
 }
 
 /// `D (1 + P + 3 p^2 + 1 + 2) + L (12 D^2 + 15 D)` and `16 D^2 + 19 D + K D + D`.

@@ -12,6 +12,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::autocast::matmul;
 use super::bicubic::bicubic;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
@@ -338,8 +339,8 @@ impl CrossAttention {
         let q = heads(self.wq.forward(class_token(&y)));
         let k = heads(self.wk.forward(y.clone()));
         let v = heads(self.wv.forward(y));
-        let scores = q.matmul(k.swap_dims(2, 3)) / ((d / h) as f64).sqrt(); // [b, h, 1, n]
-        let mixed = softmax(scores).matmul(v); // [b, h, 1, d/h]
+        let scores = matmul(q, k.swap_dims(2, 3)) / ((d / h) as f64).sqrt(); // [b, h, 1, n]
+        let mixed = matmul(softmax(scores), v); // [b, h, 1, d/h]
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, 1, d]))
     }
 }

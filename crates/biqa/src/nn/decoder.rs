@@ -8,6 +8,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use super::autocast::matmul;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
 use super::rows::softmax;
@@ -141,7 +142,7 @@ impl MultiheadAttention {
         let first = part as usize * d;
         let weight = self.in_proj_weight.val().narrow(0, first, d);
         let bias = self.in_proj_bias.val().narrow(0, first, d);
-        let y = x.matmul(weight.transpose().unsqueeze()) + bias.unsqueeze();
+        let y = matmul(x, weight.transpose().unsqueeze()) + bias.unsqueeze();
         y.reshape([b, n, self.heads, d / self.heads]).swap_dims(1, 2)
     }
 
@@ -150,8 +151,8 @@ impl MultiheadAttention {
         let [b, k, d] = x.dims();
         let scale = ((d / self.heads) as f64).sqrt();
         let q = self.project(x, Part::Query); // [b, h, k, d/h]
-        let scores = q.matmul(key.clone().swap_dims(2, 3)) / scale; // [b, h, k, p]
-        let mixed = softmax(scores).matmul(value.clone()); // [b, h, k, d/h]
+        let scores = matmul(q, key.clone().swap_dims(2, 3)) / scale; // [b, h, k, p]
+        let mixed = matmul(softmax(scores), value.clone()); // [b, h, k, d/h]
         self.out_proj.forward(mixed.swap_dims(1, 2).reshape([b, k, d]))
     }
 }

@@ -5,6 +5,7 @@ use burn::tensor::module::batch_norm;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
+use super::autocast::{conv2d, matmul};
 use super::conv::conv_act;
 use super::norm::{Seen, normalised};
 use super::rows::layer_norm;
@@ -41,7 +42,9 @@ impl Linear {
         let mut shape = x.dims();
         let (d_in, rows) = (shape[D - 1], shape[..D - 1].iter().product());
         let x: Tensor<2> = x.reshape([rows, d_in]);
-        let y = x.matmul(self.weight.val().transpose());
+        let weight = self.weight.val().transpose();
+        // A score's layer is one column: in half precision its numbers would be rounded for nothing.
+        let y = if weight.dims()[1] == 1 { x.matmul(weight) } else { matmul(x, weight) };
         let y = match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
             None => y,
@@ -97,7 +100,7 @@ impl Conv {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
         let bias = self.bias.as_ref().map(Param::val);
-        burn::tensor::module::conv2d(x, self.weight.val(), bias, options)
+        conv2d(x, self.weight.val(), bias, options)
     }
 
     /// [`Self::forward`] and ReLU6 where asked, in one operation. A bias is needed: an invariant

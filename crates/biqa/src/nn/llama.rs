@@ -8,6 +8,7 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::silu;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
+use super::autocast::matmul;
 use super::layers::{Linear, param};
 use super::rows::softmax;
 use crate::weights::freeze;
@@ -141,13 +142,13 @@ impl SelfAttention {
             Some(theta) => [q, k].map(|t| rotated(t, theta)),
             None => [q, k],
         };
-        let scores = q.matmul(k.swap_dims(2, 3)) / (e as f64).sqrt(); // [b, h, n, n]
+        let scores = matmul(q, k.swap_dims(2, 3)) / (e as f64).sqrt(); // [b, h, n, n]
         let scores = if self.causal {
             scores.mask_fill(later(n, &x.device()).expand([b, h, n, n]), f32::NEG_INFINITY)
         } else {
             scores
         };
-        let mixed = softmax(scores).matmul(v); // [b, h, n, e]
+        let mixed = matmul(softmax(scores), v); // [b, h, n, e]
         self.o_proj.forward(mixed.swap_dims(1, 2).reshape([b, n, d]))
     }
 }

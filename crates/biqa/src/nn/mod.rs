@@ -4,6 +4,7 @@
 //! are. A layer is made empty (zeros) on a device and filled by [`crate::weights::load`] or by an
 //! initialiser of the lab.
 
+pub mod autocast;
 pub mod bicubic;
 pub mod conv;
 pub mod crossvit;

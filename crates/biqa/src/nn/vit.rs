@@ -7,6 +7,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::autocast::matmul;
 use super::gelu::gelu;
 use super::layers::{Conv, LayerNorm, Linear, param};
 use super::rows::softmax;
@@ -299,7 +300,7 @@ impl Attention {
             }
             None => scores,
         };
-        let mixed = softmax(scores).matmul(v); // [b, h, n, d/h]
+        let mixed = matmul(softmax(scores), v); // [b, h, n, d/h]
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n, d]))
     }
 
@@ -321,7 +322,7 @@ impl Attention {
 /// `q k^T / sqrt(d)`: `[b, h, m, d]` and `[b, h, n, d]` to `[b, h, m, n]`.
 fn scores(q: Tensor<4>, k: Tensor<4>) -> Tensor<4> {
     let [.., d] = q.dims();
-    q.matmul(k.swap_dims(2, 3)) / (d as f64).sqrt()
+    matmul(q, k.swap_dims(2, 3)) / (d as f64).sqrt()
 }
 
 impl Mlp {

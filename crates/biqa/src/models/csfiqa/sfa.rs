@@ -8,6 +8,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Concentration, CsfiqaConfig, Ratio, Scope};
+use crate::nn::autocast::matmul;
 use crate::nn::layers::{LayerNorm, Linear, param};
 use crate::nn::llama::{LlamaBlock, RmsNorm};
 use crate::nn::rows::softmax;
@@ -125,13 +126,13 @@ impl FilteringSelector {
         let k = heads(self.k.forward(keys.clone()));
         let v = heads(self.v.forward(keys));
         // (5.2)  S = Q K^T / sqrt(d / h)
-        let scores = q.matmul(k.swap_dims(2, 3)) / ((d / h) as f64).sqrt(); // [b, h, q, n]
+        let scores = matmul(q, k.swap_dims(2, 3)) / ((d / h) as f64).sqrt(); // [b, h, q, n]
         let probabilities = if self.filters {
             filtered(scores, self.mix.val(), &self.ratios)
         } else {
             softmax(scores)
         };
-        let mixed = probabilities.matmul(v); // [b, h, q, d/h]
+        let mixed = matmul(probabilities, v); // [b, h, q, d/h]
         self.proj.forward(mixed.swap_dims(1, 2).reshape([b, n_queries, d]))
     }
 }

@@ -17,6 +17,7 @@ pub use config::GlintIqaConfig;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::nn::autocast::matmul;
 use crate::nn::gelu::gelu;
 use crate::nn::layers::{Conv, LayerNorm, Linear};
 use crate::nn::norm::Seen;
@@ -312,8 +313,8 @@ impl ChannelAttention {
         let k = normalized(self.c_k.forward(x.clone()), self.normalize_eps);
         let v = self.c_v.forward(x.clone());
         // A = softmax(Q K^T / sqrt(n));  Y = A V
-        let attention = softmax(q.matmul(k.swap_dims(1, 2)) / (n as f64).sqrt()); // [b, c, c]
-        let mixed = attention.clone().matmul(v); // [b, c, n]
+        let attention = softmax(matmul(q, k.swap_dims(1, 2)) / (n as f64).sqrt()); // [b, c, c]
+        let mixed = matmul(attention.clone(), v); // [b, c, n]
         // Z: the transpose [b, n, c], whose memory is read again as [b, c, n]
         let scrambled = if self.reinterpret {
             mixed.clone().swap_dims(1, 2).reshape([b, c, n])
