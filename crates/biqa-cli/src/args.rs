@@ -17,12 +17,12 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-pub use bench::{BenchArgs, BenchDegradeArgs, BenchScoreArgs, BenchWhat};
+pub use bench::{BenchArgs, BenchDegradeArgs, BenchScoreArgs, BenchTrainArgs, BenchWhat};
 pub use data::{
     DataArgs, DataCheckArgs, DataCommand, DataDuplicatesArgs, DataManifestArgs, DataSplitArgs,
 };
 pub use degrade::DegradeArgs;
-pub use lab::{DatasetArgs, InitArgs, LoadArgs, MeasureArgs, SetArgs};
+pub use lab::{DatasetArgs, DeviceArgs, InitArgs, LoadArgs, MeasureArgs, SetArgs};
 pub use measure::{EvaluateArgs, ProtocolArgs};
 pub use pretrain::PretrainArgs;
 pub use report::ReportArgs;
@@ -329,6 +329,9 @@ pub struct TrainArgs {
     /// Steps between checkpoints; one is also written after every epoch
     #[arg(long, value_name = "N", default_value = "200", help_heading = "Run")]
     pub checkpoint_steps: u64,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     #[command(flatten)]
     pub run: RunArgs,

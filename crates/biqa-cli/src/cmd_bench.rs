@@ -4,6 +4,7 @@
 //! work on the machine burdens them alike.
 
 mod degrade;
+mod train;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,6 +29,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     match &args.what {
         BenchWhat::Score(args) => score(args),
         BenchWhat::Degrade(args) => degrade::run(args),
+        BenchWhat::Train(args) => train::run(args),
     }
 }
 

@@ -135,6 +135,9 @@ fn card(out: &mut impl Write, card: &ModelCard, as_json: bool) -> anyhow::Result
     }
     field(out, "started from", &data.init)?;
     field(out, "seed", card.seed)?;
+    if !card.device.is_cpu() {
+        field(out, "trained by", card.device)?;
+    }
     field(out, "recipe", format_args!("sha256 {}", card.recipe_digest))?;
     for metrics in &card.metrics {
         let (srcc, plcc) = (interval(metrics.srcc), interval(metrics.plcc));

@@ -18,6 +18,7 @@ use crate::words::shown;
 
 pub fn run(args: &PretrainArgs) -> anyhow::Result<Exit> {
     memory::keep_freed();
+    let device = args.device.device.open()?;
     let mut talk = Talk::new(&args.run);
     let labelled =
         args.dataset.as_ref().map(|set| (set.name.clone(), set.root.clone(), args.load.options()));
@@ -30,6 +31,7 @@ pub fn run(args: &PretrainArgs) -> anyhow::Result<Exit> {
         out: args.out.clone(),
         resume: args.resume,
         seed: args.seed,
+        device,
         threads: args.run.threads,
         checkpoint_steps: args.checkpoint_steps,
     };

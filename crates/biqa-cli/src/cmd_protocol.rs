@@ -51,6 +51,7 @@ pub fn run(args: &ProtocolArgs) -> anyhow::Result<Exit> {
 }
 
 fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
+    let device = args.device.device.open()?;
     let (recipe, recipe_text) =
         read_recipe(Some(&args.recipe), Some(&args.dataset.name), &args.set.set)?;
     let options = with_content(args.load.options(), &recipe, Some(&args.recipe));
@@ -90,6 +91,7 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
         out: args.out.clone(),
         resume: args.resume,
         jobs: args.jobs,
+        device,
         threads: args.run.threads,
         checkpoint_steps: args.checkpoint_steps,
     })

@@ -26,6 +26,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
         out: args.out.clone(),
         resume: args.resume,
         seed: args.seed,
+        device: args.device.device.open()?,
         threads: args.run.threads,
         checkpoint_steps: args.checkpoint_steps,
     };

@@ -68,6 +68,11 @@ fn the_long_help_of_bench_degrade() {
 }
 
 #[test]
+fn the_long_help_of_bench_train() {
+    assert_snapshot!(help(&["bench", "train", "--help"]));
+}
+
+#[test]
 fn the_long_help_of_transfer() {
     assert_snapshot!(help(&["transfer", "--help"]));
 }

@@ -72,6 +72,7 @@ fn job(folder: &Path, recipe: &str, out: &str) -> Job {
         out: folder.join(out),
         resume: false,
         seed: 1,
+        device: biqa::device::OpenDevice::default(),
         threads: 2,
         checkpoint_steps: 0,
     }

@@ -197,3 +197,29 @@ fn every_recipe_of_a_method_prepares_a_set_alike() {
         assert_eq!(of(name, set), expected, "{name} on {set}");
     }
 }
+
+#[test]
+fn precision_is_a_part_of_the_digest_where_it_is_not_the_default() {
+    for (name, path) in all().into_iter().filter(|(name, _)| name.ends_with("-smoke")) {
+        let text = fs::read_to_string(&path).expect("readable");
+        let with = |precision: &str| {
+            let line = format!("[train]\nprecision = \"{precision}\"");
+            let text = text.replacen("[train]", &line, 1);
+            if name.starts_with(PRETRAIN) {
+                PretrainRecipe::parse(&text, &path).map(|recipe| recipe.digest())
+            } else {
+                Recipe::parse(&text, &path).map(|recipe| recipe.digest())
+            }
+        };
+        let plain = if name.starts_with(PRETRAIN) {
+            PretrainRecipe::parse(&text, &path).map(|recipe| recipe.digest())
+        } else {
+            Recipe::parse(&text, &path).map(|recipe| recipe.digest())
+        };
+        let plain = plain.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(with("f32").expect("the default"), plain, "{name}");
+        assert_ne!(with("bf16").expect("the other"), plain, "{name}");
+        let error = with("f16").expect_err("none of the two").to_string();
+        assert!(error.contains("f32") && error.contains("bf16"), "{error}");
+    }
+}

@@ -10,7 +10,7 @@
 //! 6. [`scorer`]: a model opened once, any number of pictures scored.
 //! 7. [`record`]: what one image's result is.
 //!
-//! [`random`], [`parallel`] and [`mod@wide`] serve all of them.
+//! [`random`], [`parallel`], [`device`] and [`mod@wide`] serve all of them.
 //!
 //! ```no_run
 //! let scorer = biqa::scorer::Scorer::builtin()?;
@@ -19,6 +19,7 @@
 //! # Ok::<(), biqa::weights::WeightsError>(())
 //! ```
 
+pub mod device;
 #[doc(hidden)]
 pub mod golden;
 pub mod image;

@@ -5,7 +5,17 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{ModelArgs, RunArgs};
+use super::{DeviceArgs, ModelArgs, RunArgs, SetArgs};
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  a GPU in both precisions:
+      biqa bench train recipes/deiqt-authentic-large.toml --device cuda
+      biqa bench train recipes/deiqt-authentic-large.toml --device cuda \\
+          --set train.precision=bf16
+  a larger step:
+      biqa bench train recipes/deiqt-authentic-large.toml --device cuda \\
+          --set train.batch=128";
 
 /// Measure the speed of this machine
 #[derive(Debug, Args)]
@@ -18,6 +28,7 @@ pub struct BenchArgs {
 pub enum BenchWhat {
     Score(BenchScoreArgs),
     Degrade(BenchDegradeArgs),
+    Train(BenchTrainArgs),
 }
 
 /// Images a second: decoding alone, the network alone, and both as in score
@@ -65,4 +76,36 @@ pub struct BenchDegradeArgs {
     /// Say nothing on standard error but errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// Milliseconds of a training step and its memory, on made-up crops
+///
+/// A step is that of biqa train: crops to tensors, forward, backward, optimiser. No photo is decoded
+/// and nothing is written. The network starts from random numbers. The first steps are not counted:
+/// a GPU's kernels are built and chosen in them.
+#[derive(Debug, Args)]
+#[command(after_help = TRAIN_EXAMPLES)]
+pub struct BenchTrainArgs {
+    /// Recipe of a paper's method: a TOML file
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub recipe: PathBuf,
+
+    #[command(flatten)]
+    pub set: SetArgs,
+
+    /// Steps that count
+    #[arg(long, value_name = "N", default_value = "20", help_heading = "Run")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub steps: u32,
+
+    /// Steps before them
+    #[arg(long, value_name = "N", default_value = "5", help_heading = "Run")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub warmup: u32,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    #[command(flatten)]
+    pub run: RunArgs,
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use biqa::device::DeviceName;
 use biqa_lab::datasets::{Content, Direction, LabelForm, Options};
 use biqa_lab::evaluate::IntervalRule;
 use biqa_lab::splits::Form;
@@ -192,6 +193,17 @@ impl InitArgs {
     pub fn given(&self) -> Given {
         Given { init: self.init.clone(), llama: self.llama.clone() }
     }
+}
+
+/// Where a network learns.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// Where the network learns: cpu, cuda (the first GPU) or cuda:N
+    ///
+    /// A GPU needs a biqa that was built with --features cuda; one that isn't there is an error. lite
+    /// learns on the CPU alone.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", help_heading = "Run")]
+    pub device: DeviceName,
 }
 
 /// Keys of the recipe.

@@ -10,7 +10,7 @@ use clap::{ArgGroup, Args, ValueHint};
 
 use super::RunArgs;
 use super::lab::{
-    DatasetArgs, InitArgs, LoadArgs, MeasureArgs, SetArgs, SplitArgs, parse_content,
+    DatasetArgs, DeviceArgs, InitArgs, LoadArgs, MeasureArgs, SetArgs, SplitArgs, parse_content,
     parse_direction, parse_form, parse_range,
 };
 
@@ -254,6 +254,9 @@ pub struct ProtocolArgs {
     /// Steps between checkpoints; one is also written after every epoch
     #[arg(long, value_name = "N", default_value = "200", help_heading = "Run")]
     pub checkpoint_steps: u64,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
 
     #[command(flatten)]
     pub run: RunArgs,

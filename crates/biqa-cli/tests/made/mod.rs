@@ -114,6 +114,7 @@ pub fn lite() -> Vec<u8> {
         weights_digest: String::new(),
         data: Data::default(),
         seed: 0,
+        device: biqa::device::DeviceName::Cpu,
         recipe_digest: String::new(),
         metrics: Vec::new(),
         licence: "none".to_owned(),

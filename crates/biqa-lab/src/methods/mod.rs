@@ -7,6 +7,8 @@
 //!
 //! Shapes: `b` pictures of a step, `k` crops a picture, `s` the side of a crop.
 
+#[cfg(test)]
+mod autocast_tests;
 pub mod csfiqa;
 pub mod csiqa;
 pub mod deiqt;

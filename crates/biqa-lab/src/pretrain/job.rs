@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use biqa::device::OpenDevice;
 use biqa::weights::{Precision, to_safetensors};
 
 use super::measure::{Figures, Labelled};
@@ -15,6 +16,7 @@ use crate::train::checkpoint::write_atomic;
 use crate::train::folder::Claim;
 use crate::train::initial::Initial;
 use crate::train::job::parts;
+use crate::train::run::{check_products, device_words};
 use crate::train::{Progress, TrainError};
 
 /// Both sides, under the names of `papers/qpt.md`, section 5: `biqa train` starts QPT from it.
@@ -43,6 +45,8 @@ pub struct Job {
     pub resume: bool,
     /// Keys every random number.
     pub seed: u64,
+    /// Where the network learns.
+    pub device: OpenDevice,
     /// Worker threads; 0 for all cores.
     pub threads: usize,
     /// Steps between checkpoints; 0 for the default.
@@ -71,6 +75,7 @@ pub fn pretrain(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made,
     let (recipe, recipe_text) = PretrainRecipe::open(&job.recipe)?;
     // Before every picture is looked at, which may take long.
     Claim { out: &job.out, resume: job.resume, recipe_text: &recipe_text }.check_vacant()?;
+    check_products(recipe.train.precision, &job.device)?;
     let given: Vec<PathBuf> = job.init.iter().cloned().collect();
     let init = Initial::backbones(&given, &recipe.init)?;
     let labelled = labelled(job, &recipe, progress)?;
@@ -88,11 +93,12 @@ pub fn pretrain(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made,
     let unreadable = count(Part::Unreadable);
     progress.note(&format!(
         "{} pictures to learn from, {} to measure on; passed over: {} smaller than a view, {} that \
-         can't be decoded",
+         can't be decoded; trains on {}",
         sources.train.len(),
         sources.held_out.len(),
         count(Part::Small),
-        unreadable
+        unreadable,
+        device_words(&job.device, recipe.train.precision)
     ));
     let options = Options {
         recipe,
@@ -101,6 +107,7 @@ pub fn pretrain(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made,
         labelled,
         init,
         seed: job.seed,
+        device: job.device.clone(),
         threads: job.threads,
         out: job.out.clone(),
         resume: job.resume,

@@ -4,11 +4,12 @@
 //! Networks are looked at as in inference, a few patches at a time, so that no figure depends on
 //! batches or threads.
 
+use biqa::device::OpenDevice;
 use biqa::image::Rgb8;
 use biqa::parallel::ordered;
 use biqa::random::{fnv1a64, splitmix64};
 use biqa::weights::host;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::network::Pretrain;
@@ -127,7 +128,9 @@ pub(super) struct Measure<'a> {
     probes: Vec<Probe>,
     operations: usize,
     labelled: Option<&'a Labelled>,
-    threads: usize,
+    device: &'a OpenDevice,
+    /// Threads that may ask the device at once.
+    users: usize,
 }
 
 impl<'a> Measure<'a> {
@@ -137,7 +140,7 @@ impl<'a> Measure<'a> {
         held_out: &[Source],
         labelled: Option<&'a Labelled>,
         seed: u64,
-        threads: usize,
+        (device, threads): (&'a OpenDevice, usize),
     ) -> Result<Self, TrainError> {
         let views = Views::new(&recipe.views, seed);
         let made = each(threads, held_out, |source| {
@@ -146,7 +149,8 @@ impl<'a> Measure<'a> {
         let (pairs, probes): (Vec<Vec<Pair>>, Vec<Vec<Probe>>) = made.into_iter().unzip();
         let (pairs, probes) = (pairs.concat(), probes.concat());
         let operations = views.operations().len();
-        Ok(Self { recipe, views, pairs, probes, operations, labelled, threads })
+        let users = device.users(threads);
+        Ok(Self { recipe, views, pairs, probes, operations, labelled, device, users })
     }
 
     /// What a network on a plain device has learnt.
@@ -197,9 +201,9 @@ impl<'a> Measure<'a> {
     /// `[m, c]`, `[m, d]`, `[m, d]`: features, queries and keys of patches.
     fn looked_at(&self, net: &Pretrain, patches: &[&Rgb8]) -> Result<[Tensor<2>; 3], TrainError> {
         let parts: Vec<&[&Rgb8]> = patches.chunks(TOGETHER).collect();
-        let device = Device::flex();
+        let device = self.device.plain();
         let all =
-            each(self.threads, &parts, |part| Ok(net.looked_at(self.views.tensor(part, &device))))?;
+            each(self.users, &parts, |part| Ok(net.looked_at(self.views.tensor(part, &device))))?;
         let [mut features, mut queries, mut keys] = [Vec::new(), Vec::new(), Vec::new()];
         for [f, q, k] in all {
             features.push(f);
@@ -212,9 +216,9 @@ impl<'a> Measure<'a> {
     /// Shares of probes whose operation and whose level are named: fitted on every other picture,
     /// tried on the rest.
     fn probed(&self, net: &Pretrain) -> Result<[Option<f64>; 2], TrainError> {
-        let device = Device::flex();
+        let device = self.device.plain();
         let parts: Vec<&[Probe]> = self.probes.chunks(TOGETHER).collect();
-        let rows = each(self.threads, &parts, |part| {
+        let rows = each(self.users, &parts, |part| {
             let patches: Vec<&Rgb8> = part.iter().map(|probe| &probe.patch).collect();
             Ok(rows_of(&net.base_encoder.features(self.views.tensor(&patches, &device), None)))
         })?;
@@ -252,9 +256,9 @@ impl<'a> Measure<'a> {
     /// SRCC of a ridge regression from the mean features of a photo's patches to its score.
     fn correlated(&self, net: &Pretrain) -> Result<Option<f64>, TrainError> {
         let Some(labelled) = self.labelled else { return Ok(None) };
-        let device = Device::flex();
+        let device = self.device.plain();
         let features = |photos: &[Photo]| {
-            each(self.threads, photos, |photo| {
+            each(self.users, photos, |photo| {
                 let source = Source { path: photo.path.clone(), name: photo.name.clone() };
                 let looks = self.views.looks(&source)?;
                 let x = self.views.tensor(&looks.iter().collect::<Vec<_>>(), &device);

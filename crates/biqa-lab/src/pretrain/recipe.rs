@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use biqa::nn::autocast::Products;
 use biqa::scorer::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -196,6 +197,10 @@ pub struct TrainConfig {
     pub warmup_epochs: f64,
     /// Times every source is seen.
     pub epochs: u64,
+    /// What a step's matrix products are computed in, as `train.precision` of other recipes. Left out
+    /// of the digest where it is `f32`.
+    #[serde(default, skip_serializing_if = "Products::is_f32")]
+    pub precision: Products,
 }
 
 fn sgd_momentum() -> f64 {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::measure::Figures;
 use super::run::Options;
 use super::sources::{Part, SOURCES};
+use crate::train::run::device_words;
 
 /// Its name in the run's folder.
 pub(super) const REPORT: &str = "report.md";
@@ -20,11 +21,12 @@ pub(super) fn markdown(options: &Options, figures: &[Figures]) -> String {
     let rows = &options.sources.rows;
     let count = |part: Part| rows.iter().filter(|row| row.part == part).count();
     line(format_args!(
-        "Started from {}, seed {}, {} epochs, {} rows a step. Recipe {}.\n",
+        "Started from {}, seed {}, {} epochs, {} rows a step, on {}. Recipe {}.\n",
         options.init.name,
         options.seed,
         recipe.train.epochs,
         recipe.rows(),
+        device_words(&options.device, recipe.train.precision),
         recipe.digest()
     ));
     line(format_args!(

@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
+use biqa::device::OpenDevice;
 use biqa::image::Rgb8;
+use biqa::nn::autocast::autocast;
 use biqa::parallel::ordered_ahead;
 use biqa::random::stream;
 use biqa::scorer::hex;
@@ -52,6 +54,8 @@ pub struct Options {
     pub init: Initial,
     /// Keys every random number.
     pub seed: u64,
+    /// Where the network learns. No digest has it: a run may be gone on with elsewhere.
+    pub device: OpenDevice,
     /// Worker threads; 0 for all cores.
     pub threads: usize,
     /// The run folder.
@@ -145,17 +149,18 @@ impl<'a> Run<'a> {
         options: &'a Options,
         progress: &mut dyn Progress,
     ) -> Result<(Self, Learner), TrainError> {
-        let Options { recipe, sources, init, seed, threads, .. } = options;
+        let Options { recipe, sources, init, seed, threads, device, .. } = options;
         let digest = run_digest(options);
         let claim =
             Claim { out: &options.out, resume: options.resume, recipe_text: &options.recipe_text };
         Folder::check(claim, &digest)?;
         // Before the folder is claimed: weights that don't fit must leave no run behind.
-        let net = start(&recipe.network, init.arrays.clone(), &init.name, *seed)?;
+        let net = start(&recipe.network, init.arrays.clone(), &init.name, *seed, device)?;
         let (folder, newest) = Folder::claim(claim, &digest, progress)?;
         write(&sources.rows, &options.out.join(SOURCES))?;
         let labelled = options.labelled.as_ref();
-        let measure = Measure::prepare(recipe, &sources.held_out, labelled, *seed, *threads)?;
+        let measure =
+            Measure::prepare(recipe, &sources.held_out, labelled, *seed, (device, *threads))?;
         let per_epoch = (sources.train.len() / recipe.views.images) as u64;
         let mut run = Self {
             options,
@@ -175,7 +180,8 @@ impl<'a> Run<'a> {
         let learner = match newest {
             None => learner,
             Some(checkpoint) => {
-                progress.note(&format!("resumed at step {}", checkpoint.state.step));
+                let moved = checkpoint.state.moved_to(device.name());
+                progress.note(&format!("resumed at step {}{moved}", checkpoint.state.step));
                 run.restored(learner, checkpoint)?
             }
         };
@@ -190,10 +196,11 @@ impl<'a> Run<'a> {
         let Checkpoint { state, weights, optimizer, mut method, .. } = checkpoint;
         (self.step, self.figures) = (state.step, state.figures);
         let Learner { stepper, dim, .. } = learner;
-        let empty = Pretrain::new(&self.recipe.network, &Device::flex());
+        let plain = self.options.device.plain();
+        let empty = Pretrain::new(&self.recipe.network, &plain);
         let net = learning(load(empty, weights, "the checkpoint", "QPT's pre-training")?);
         let stepper = stepper
-            .restored(state.optimizer_steps, optimizer, &Device::flex())
+            .restored(state.optimizer_steps, optimizer, &plain)
             .expect("the checkpoint's digests were checked, and this optimiser wrote it");
         let queue = method.remove(QUEUE).map_or_else(Vec::new, |array| array.data);
         Ok(Learner { net, stepper, queue, dim })
@@ -258,7 +265,7 @@ impl<'a> Run<'a> {
     ) -> Result<Learner, TrainError> {
         let Learner { net, mut stepper, mut queue, dim } = learner;
         let PretrainRecipe { views: sizes, contrast, keys, train, .. } = self.recipe;
-        let device = Device::flex().autodiff();
+        let device = self.options.device.grads();
         let pairs: Vec<&Pair> = made.iter().flat_map(|(_, pairs)| pairs).collect();
         let image: Vec<i64> = (0..pairs.len()).map(|i| (i / sizes.degradations) as i64).collect();
         let degradation: Vec<i64> = (0..pairs.len() as i64).collect();
@@ -276,7 +283,10 @@ impl<'a> Run<'a> {
             MomentumSchedule::Cosine => momentum(e, epochs, keys.momentum_start),
             MomentumSchedule::Constant => keys.momentum_start,
         };
-        let step = pretrain_step(net, [view(0), view(1)], queued.clone(), ids, m, contrast);
+        let views = [view(0), view(1)];
+        let step = autocast(train.precision, || {
+            pretrain_step(net, views, queued.clone(), ids, m, contrast)
+        });
         let PretrainStep { net, queries, keys: found, terms, loss, query_seen, key_seen } = step;
         let [first, _] = queries.map(Tensor::inner);
         let [other, second] = found.map(Tensor::inner);
@@ -367,6 +377,7 @@ impl<'a> Run<'a> {
                 ema_steps: 0,
                 history: Vec::new(),
                 figures: self.figures.clone(),
+                device: self.options.device.name(),
                 log_bytes: self.folder.log_bytes(),
                 items: String::new(),
                 run_digest: self.digest.clone(),

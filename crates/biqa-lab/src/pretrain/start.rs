@@ -1,10 +1,10 @@
 //! The first weights of a pre-training: a backbone's file or chance, a key side that equals the query
 //! side (`papers/qpt.md`, section 5).
 
+use biqa::device::OpenDevice;
 use biqa::models::qpt::backbone;
 use biqa::weights::{Arrays, freeze, visit};
 use burn::module::Module;
-use burn::tensor::Device;
 
 use super::encoder::Backbone;
 use super::network::{Pretrain, PretrainConfig, filled};
@@ -19,8 +19,9 @@ pub(super) fn start(
     arrays: Arrays,
     name: &str,
     seed: u64,
+    device: &OpenDevice,
 ) -> Result<Pretrain, TrainError> {
-    let empty = Pretrain::new(config, &Device::flex());
+    let empty = Pretrain::new(config, &device.plain());
     let head = format!("{}.", config.backbone.head());
     let fresh = arrays.is_empty();
     let mut all: Arrays = backbone(arrays)
@@ -113,7 +114,10 @@ mod tests {
         for backbone in [Backbone::ResNet, Backbone::MobileNetV2, Backbone::Vit] {
             let config = config(backbone);
             let begun = |file: Arrays, seed| {
-                collect(&start(&config, file, "made-up", seed).expect("it fits"))
+                collect(
+                    &start(&config, file, "made-up", seed, &OpenDevice::default())
+                        .expect("it fits"),
+                )
             };
             let chance = begun(Arrays::new(), 1);
             for (name, array) in &chance {
@@ -139,10 +143,13 @@ mod tests {
     #[test]
     fn a_file_that_lacks_a_tensor_is_refused_by_name() {
         let config = config(Backbone::MobileNetV2);
-        let chance = start(&config, Arrays::new(), "made-up", 1).expect("chance");
+        let chance =
+            start(&config, Arrays::new(), "made-up", 1, &OpenDevice::default()).expect("chance");
         let mut file = exported(&config, &collect(&chance));
         file.remove("features.3.conv.2.weight");
-        let error = start(&config, file, "m.pth", 1).expect_err("one is missing").to_string();
+        let error = start(&config, file, "m.pth", 1, &OpenDevice::default())
+            .expect_err("one is missing")
+            .to_string();
         assert!(error.contains("features.3.conv.2.weight"), "{error}");
     }
 }

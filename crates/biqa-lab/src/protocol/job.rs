@@ -71,6 +71,9 @@ pub(super) fn run(
     let outcome = train::run(&options, &mut Told { job: &job.name, watch }).map_err(failed)?;
     let epochs = epochs(&outcome.history, &folder.join("log.jsonl"), job.form);
     let mut notes = job.notes.clone();
+    if !settings.device.name().is_cpu() {
+        notes.push(format!("{} was trained on {}", job.name, settings.device));
+    }
     if let Err(reason) = keep_model(settings, job, &outcome, &options, &folder) {
         notes.push(format!("{}: no model file: {reason}", job.name));
     }
@@ -135,6 +138,7 @@ fn options(settings: &Settings, job: &Job, threads: usize, folder: &Path) -> Opt
         data_digest: source.digest() + &target.as_ref().map_or(String::new(), Manifest::digest),
         init: settings.init.clone(),
         seed: job.seed,
+        device: settings.device.clone(),
         threads,
         out: folder.to_owned(),
         items: Some(settings.out.join("items")),
@@ -161,7 +165,7 @@ fn keep_model(
         val: options.val.len(),
         init: settings.init.name.clone(),
     };
-    let card = card(&settings.recipe, outcome, scale, data, job.seed);
+    let card = card(&settings.recipe, outcome, scale, data, (job.seed, settings.device.name()));
     let bytes = model_file(&outcome.weights, card, Precision::F16)?;
     train::checkpoint::write_atomic(&folder.join("best.safetensors"), &bytes)
 }

@@ -25,6 +25,7 @@ use crate::results::ResultsError;
 use crate::splits::SplitError;
 use crate::stats::StatsError;
 use crate::train::checkpoint::write_atomic;
+use crate::train::run::device_words;
 use crate::train::{StepReport, TrainError};
 
 /// What the plan depends on, beside the jobs' folders.
@@ -110,7 +111,8 @@ pub fn run(settings: &Settings, watch: &dyn Watch) -> Result<Vec<Group>, Protoco
     }
     let (done, open): (Vec<&Job>, Vec<&Job>) =
         plan.jobs.iter().partition(|job| job::done(settings, job).is_some());
-    watch.note("", &format!("{} of {} jobs are done", done.len(), plan.jobs.len()));
+    let on = device_words(&settings.device, settings.recipe.products());
+    watch.note("", &format!("{} of {} jobs are done; trains on {on}", done.len(), plan.jobs.len()));
     pool::run(&open, settings, watch, &|job, threads| {
         job::run(settings, job, threads, watch).map(|_| ())
     })?;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use biqa::parallel::cores;
 
 use super::{Job, ProtocolError, Settings, Watch};
+use crate::train::bench::kilobytes;
 
 /// Calls `work(job, threads)` for every job. The first one runs alone: what it needed says how many
 /// may follow at once. After a failure no further job is begun.
@@ -74,12 +75,6 @@ fn memory() -> Option<Memory> {
         held: kilobytes(&status, "VmRSS:")?,
         available: kilobytes(&system, "MemAvailable:")?,
     })
-}
-
-/// `VmHWM:     1234 kB`, in bytes.
-fn kilobytes(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use biqa::device::OpenDevice;
 use serde::{Deserialize, Serialize};
 
 use super::ProtocolError;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub resume: bool,
     /// Trainings at once, as far as memory allows.
     pub jobs: usize,
+    /// Where networks learn.
+    pub device: OpenDevice,
     /// Worker threads of all of them together; 0 for all cores.
     pub threads: usize,
     /// Steps between checkpoints.

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use biqa::device::DeviceName;
 use biqa::scorer::hex;
 use biqa::weights::{Arrays, Precision, read_safetensors, to_safetensors};
 use serde::{Deserialize, Serialize};
@@ -58,11 +59,28 @@ pub struct State {
     /// Digest of the photos and of the backbone with which the stage began: its items' folder.
     #[serde(default)]
     pub items: String,
+    /// Where the run was made; left out where that was the processor.
+    #[serde(default, skip_serializing_if = "DeviceName::is_cpu")]
+    pub device: DeviceName,
     /// Digest of the recipe, the options and the data: a run resumes only itself.
     pub run_digest: String,
     /// SHA-256 of every other file of the folder.
     #[serde(default)]
     pub files: Vec<(String, String)>,
+}
+
+impl State {
+    /// What to add to the line that a run goes on, where it does so on another device.
+    pub fn moved_to(&self, device: DeviceName) -> String {
+        if self.device == device {
+            return String::new();
+        }
+        format!(
+            " (made on {}, from here on {device}: another device rounds otherwise, so this run won't \
+             equal one that stayed)",
+            self.device
+        )
+    }
 }
 
 /// What validation gave after an epoch.
@@ -244,6 +262,7 @@ mod tests {
                 ema_steps: step,
                 history: vec![Validation { stage: 0, step: 1, srcc: 0.5, plcc: 0.25 }],
                 figures: Vec::new(),
+                device: DeviceName::Cpu,
                 log_bytes: 10,
                 items: String::new(),
                 run_digest: "r".to_owned(),
@@ -310,5 +329,18 @@ mod tests {
         assert_eq!(newest(dir.path()).expect("read"), Some(checkpoint(1)));
         checkpoint(2).write(dir.path()).expect("written over the remains");
         assert_eq!(newest(dir.path()).expect("read"), Some(checkpoint(2)));
+    }
+
+    #[test]
+    fn another_device_is_kept_and_said_and_the_processor_is_not() {
+        let state = checkpoint(1).state;
+        let json = serde_json::to_value(&state).expect("plain data");
+        assert!(json.get("device").is_none() && state.moved_to(DeviceName::Cpu).is_empty());
+        let state = State { device: DeviceName::Cuda(1), ..state };
+        let json = serde_json::to_string(&state).expect("plain data");
+        assert!(json.contains("\"device\":\"cuda:1\""), "{json}");
+        assert_eq!(serde_json::from_str::<State>(&json).expect("its own"), state);
+        let said = state.moved_to(DeviceName::Cpu);
+        assert!(said.starts_with(" (made on cuda:1, from here on cpu:"), "{said}");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use biqa::device::{DeviceName, OpenDevice};
 use biqa::random::{fnv1a64, splitmix64};
 use biqa::weights::{Data, ModelCard, Precision, Scale};
 
@@ -12,7 +13,7 @@ use super::export::model_file;
 use super::initial::{Given, Initial};
 use super::photo::Photo;
 use super::recipe::{Card, Change, Recipe, builtin};
-use super::run::{Bar, Options, Outcome, bar, run};
+use super::run::{Bar, Options, Outcome, bar, device_words, run};
 use super::{Progress, TrainError};
 use crate::datasets::{self, Content, Direction, Manifest, Split};
 use crate::splits::{self, Rule};
@@ -46,6 +47,8 @@ pub struct Job {
     pub resume: bool,
     /// Keys every random number.
     pub seed: u64,
+    /// Where the network learns.
+    pub device: OpenDevice,
     /// Worker threads; 0 for all cores.
     pub threads: usize,
     /// Steps between checkpoints; 0 for the default.
@@ -112,7 +115,7 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
         val: counts.1,
         init: options.init.name.clone(),
     };
-    let card = card(recipe, &outcome, scale, data, job.seed);
+    let card = card(recipe, &outcome, scale, data, (job.seed, job.device.name()));
     let bytes = model_file(&outcome.weights, card, Precision::F16)?;
     let weights = job.out.join("best.safetensors");
     write_atomic(&weights, &bytes)?;
@@ -143,7 +146,12 @@ fn prepared(
         progress.note(note);
     }
     let (train, val) = parts(&manifest, job.seed)?;
-    progress.note(&format!("{} photos to train on, {} to choose on", train.len(), val.len()));
+    progress.note(&format!(
+        "{} photos to train on, {} to choose on; trains on {}",
+        train.len(),
+        val.len(),
+        device_words(&job.device, recipe.products())
+    ));
     let options = Options {
         recipe_text,
         train,
@@ -155,6 +163,7 @@ fn prepared(
         data_digest: manifest.digest(),
         init: Initial::read(&job.init, &recipe)?,
         seed: job.seed,
+        device: job.device.clone(),
         threads: job.threads,
         out: job.out.clone(),
         items: None,
@@ -328,7 +337,7 @@ pub(crate) fn card(
     outcome: &Outcome,
     scale: Scale,
     data: Data,
-    seed: u64,
+    (seed, device): (u64, DeviceName),
 ) -> ModelCard {
     let words = recipe.card().clone();
     let Card { name, version, licence, data_terms, known_failures, anchors } = words;
@@ -342,6 +351,7 @@ pub(crate) fn card(
         weights_digest: String::new(),
         data,
         seed,
+        device,
         recipe_digest: recipe.digest(),
         metrics: Vec::new(),
         licence,

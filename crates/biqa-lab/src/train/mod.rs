@@ -4,8 +4,9 @@
 //! resumed equals one that was not, bit for bit. Order of the files: [`job`] a training as a command
 //! line says it, [`initial`] what it starts from, [`recipe`] what to do, [`mod@run`] what every training is asked for and gives, `lite`
 //! and `crops` the two loops, [`optim`], [`schedule`] and [`ema`] what they step with, [`folder`] and
-//! [`checkpoint`] what survives, [`choose`] and [`export`] what comes out.
+//! [`checkpoint`] what survives, [`choose`] and [`export`] what comes out. [`mod@bench`] times steps.
 
+pub mod bench;
 pub mod checkpoint;
 pub mod choose;
 mod crops;
@@ -105,6 +106,9 @@ pub enum TrainError {
     /// The data don't allow the training.
     #[error("{0}")]
     Data(String),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] biqa::device::DeviceError),
     /// Weights don't fit.
     #[error(transparent)]
     Weights(#[from] biqa::weights::WeightsError),

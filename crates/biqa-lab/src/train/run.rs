@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use biqa::device::OpenDevice;
+use biqa::nn::autocast::Products;
 use biqa::scorer::hex;
 use biqa::view::View;
 use biqa::weights::{Arrays, Scale};
@@ -46,6 +48,8 @@ pub struct Options {
     pub init: Initial,
     /// Keys every random number.
     pub seed: u64,
+    /// Where the network learns. No digest has it: a run may be gone on with elsewhere.
+    pub device: OpenDevice,
     /// Worker threads; 0 for all cores.
     pub threads: usize,
     /// The run folder.
@@ -105,17 +109,18 @@ impl Outcome {
 
 /// Trains. With `threads` set the networks' inner loops stay within that many.
 pub fn run(options: &Options, progress: &mut (dyn Progress + Send)) -> Result<Outcome, TrainError> {
+    check_device(options)?;
     check_data(options)?;
-    pool(options)?.install(|| match &options.recipe {
+    pool(options.threads)?.install(|| match &options.recipe {
         Recipe::Lite(recipe) => lite::run(recipe, options, progress),
         Recipe::Crops(recipe) => crops::run(recipe, options, progress),
     })
 }
 
 /// The threads of a run.
-fn pool(options: &Options) -> Result<rayon::ThreadPool, TrainError> {
+pub(super) fn pool(threads: usize) -> Result<rayon::ThreadPool, TrainError> {
     rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads)
+        .num_threads(threads)
         .build()
         .map_err(|e| TrainError::Data(format!("no worker threads could be started: {e}")))
 }
@@ -123,14 +128,46 @@ fn pool(options: &Options) -> Result<rayon::ThreadPool, TrainError> {
 /// How well ridge regression does on the frozen backbone, as a training of a paper's method would
 /// find it. Nothing is written.
 pub fn bar(options: &Options) -> Result<Bar, TrainError> {
+    check_device(options)?;
     check_data(options)?;
     match &options.recipe {
-        Recipe::Crops(recipe) => pool(options)?.install(|| crops::bar(recipe, options)),
+        Recipe::Crops(recipe) => pool(options.threads)?.install(|| crops::bar(recipe, options)),
         Recipe::Lite(recipe) => Err(TrainError::Data(format!(
             "{} trains lite, whose first stage is a head on a frozen backbone: ridge regression is \
              for the papers' methods",
             recipe.name
         ))),
+    }
+}
+
+/// What the recipe can't do on the device.
+fn check_device(options: &Options) -> Result<(), TrainError> {
+    let device = &options.device;
+    match &options.recipe {
+        Recipe::Crops(recipe) => check_products(recipe.train.precision, device),
+        Recipe::Lite(_) if device.name().is_cpu() => Ok(()),
+        Recipe::Lite(recipe) => Err(TrainError::Data(format!(
+            "{} trains lite, whose statistics and maps are made on the processor, not on {device}: \
+             leave --device out",
+            recipe.name
+        ))),
+    }
+}
+
+/// Whether the device computes in what `train.precision` says.
+pub(crate) fn check_products(products: Products, device: &OpenDevice) -> Result<(), TrainError> {
+    if products.runs_on(&device.plain()) {
+        return Ok(());
+    }
+    let word = products.word();
+    Err(TrainError::Data(format!("{device} has no {word}: set train.precision to f32")))
+}
+
+/// The device for a line that says how a run begins: `cuda:0 (NVIDIA H100), products in bf16`.
+pub(crate) fn device_words(device: &OpenDevice, products: Products) -> String {
+    match products {
+        Products::F32 => device.to_string(),
+        Products::Bf16 => format!("{device}, products in bf16"),
     }
 }
 

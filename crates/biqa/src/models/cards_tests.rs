@@ -63,6 +63,7 @@ fn card(method: &str, config: &Value, weights: &Arrays, crop: u32) -> ModelCard 
         weights_digest: digest(weights),
         data: Data::default(),
         seed: 0,
+        device: crate::device::DeviceName::Cpu,
         recipe_digest: String::new(),
         metrics: Vec::new(),
         licence: String::new(),

@@ -274,13 +274,26 @@ impl Network {
     pub fn score(&self, sizes: Vec<Tensor<4>>) -> f64 {
         match self {
             Self::Lite(net) => net.score_look(sizes),
-            Self::Deiqt(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
-            Self::Csiqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
-            Self::LmlIqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
-            Self::Csfiqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
-            Self::GlintIqa(net) => net.score(only(sizes)).into_scalar::<f32>().into(),
-            Self::Qpt(net) => qpt::score(net, only(sizes)).into_scalar::<f32>().into(),
+            _ => self.scores(only(sizes))[0],
         }
+    }
+
+    /// The raw scores of `b` looks at once, `[b, 3, h, w]`: those of [`Self::score`] up to rounding.
+    /// One look leaves most of a GPU idle.
+    pub fn scores(&self, looks: Tensor<4>) -> Vec<f64> {
+        let scores = match self {
+            Self::Lite(net) => {
+                let look = |i| net.score_look(vec![looks.clone().narrow(0, i, 1)]);
+                return (0..looks.dims()[0]).map(look).collect();
+            }
+            Self::Deiqt(net) => net.score(looks),
+            Self::Csiqa(net) => net.score(looks),
+            Self::LmlIqa(net) => net.score(looks),
+            Self::Csfiqa(net) => net.score(looks),
+            Self::GlintIqa(net) => net.score(looks),
+            Self::Qpt(net) => qpt::score(net, looks),
+        };
+        weights::host(&scores).into_iter().map(f64::from).collect()
     }
 }
 

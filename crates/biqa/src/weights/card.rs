@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::device::DeviceName;
 use crate::scorer::hex;
 use crate::view::View;
 
@@ -29,6 +30,9 @@ pub struct ModelCard {
     pub data: Data,
     /// The seed of the training run.
     pub seed: u64,
+    /// Where it was trained; left out where that was the processor.
+    #[serde(default, skip_serializing_if = "DeviceName::is_cpu")]
+    pub device: DeviceName,
     /// SHA-256 of what the recipe decides: its words for the card are not part of it.
     pub recipe_digest: String,
     /// How good it is on photos it did not see.

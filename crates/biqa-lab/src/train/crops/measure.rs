@@ -55,6 +55,12 @@ impl<M: Method> Run<'_, M> {
         Ok((validation(self.stage, self.step, &self.quality(raw), photos), weights))
     }
 
+    /// The network with the weights of a model file.
+    fn seer(&self, model: (&serde_json::Value, Arrays)) -> Result<Seer<'_>, TrainError> {
+        let Options { device, threads, .. } = self.options;
+        Seer::new(self.network_name(), model, &self.view, (device, *threads))
+    }
+
     /// Raw numbers of photos by a model file's config and weights, after an epoch.
     fn scores(
         &self,
@@ -64,7 +70,7 @@ impl<M: Method> Run<'_, M> {
         epoch: u64,
     ) -> Result<Vec<f64>, TrainError> {
         let fresh = self.options.fresh_crops.then_some(epoch);
-        let seer = Seer::new(self.network_name(), model, &self.view, self.options.threads)?;
+        let seer = self.seer(model)?;
         seer.raw(photos, |photo| self.pictures.looks(photo, looks, fresh))
     }
 
@@ -78,12 +84,7 @@ impl<M: Method> Run<'_, M> {
             Keep::Best => self.options.select_by.best(&self.history, stage).unwrap_or(end),
             Keep::Last => end,
         };
-        let seer = Seer::new(
-            self.network_name(),
-            (config, kept.clone()),
-            &self.view,
-            self.options.threads,
-        )?;
+        let seer = self.seer((config, kept.clone()))?;
         let val_raw = seer.raw(val, |photo| {
             let cut = self.view.apply(&photo.load()?).map_err(|e| photo.bad(e.to_string()))?;
             Ok(cut.looks.into_iter().flatten().collect())

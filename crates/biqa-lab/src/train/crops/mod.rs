@@ -10,16 +10,17 @@ mod order;
 mod pictures;
 mod ridge;
 mod step;
+mod timed;
 
 use biqa::parallel::ordered_ahead;
 use biqa::view::View;
 use biqa::weights::{Arrays, collect, freeze, load};
 use burn::module::Module;
-use burn::tensor::Device;
 
 use order::Plan;
 use pictures::{Cut, Pictures};
 use step::Sum;
+pub(super) use timed::bench;
 
 use super::checkpoint::{Checkpoint, State, Validation};
 use super::choose::say_start;
@@ -164,7 +165,8 @@ impl<'a, M: Method> Run<'a, M> {
             }
             Some(checkpoint) => {
                 let State { stage, step, .. } = checkpoint.state;
-                progress.note(&format!("resumed at stage {stage}, step {step}"));
+                let moved = checkpoint.state.moved_to(options.device.name());
+                progress.note(&format!("resumed at stage {stage}, step {step}{moved}"));
                 run.restored(net, checkpoint)?
             }
         };
@@ -176,7 +178,7 @@ impl<'a, M: Method> Run<'a, M> {
         let mut method = self.stages[self.stage].clone();
         method.expect_steps(self.plan.total);
         if let Some(weights) = teacher {
-            method.teach(weights, &Device::flex())?;
+            method.teach(weights, &self.options.device.plain())?;
         }
         let net = freeze(net.train(), |name| method.frozen(name));
         method.begin(&net);
@@ -203,7 +205,7 @@ impl<'a, M: Method> Run<'a, M> {
             self.ended = Some((config, best, ema));
             return Ok(None);
         }
-        let plain = Device::flex();
+        let plain = self.options.device.plain();
         let mut learner =
             self.learner(load(net, weights, "the checkpoint", self.network_name())?, None)?;
         learner.method.restore(&learner.net, method)?;
@@ -317,7 +319,7 @@ impl<'a, M: Method> Run<'a, M> {
         step: u64,
     ) -> Result<Sum, TrainError> {
         let train = &self.recipe.train;
-        let device = Device::flex().autodiff();
+        let device = self.options.device.grads();
         let (mut sum, mut cuts, mut part) = (Sum::default(), cuts.into_iter(), 0);
         while cuts.len() > 0 {
             let (photos, cuts): (Vec<usize>, Vec<Cut>) =
@@ -325,7 +327,8 @@ impl<'a, M: Method> Run<'a, M> {
             let labels = photos.iter().map(|&i| self.label(&self.options.train[i])).collect();
             let step = step * train.accumulate as u64 + part;
             let key = StepKey { seed: self.options.seed, step };
-            sum.add(method, net, &step::batch(cuts, labels, &self.view, key, &device))?;
+            let batch = step::batch(cuts, labels, &self.view, key, &device);
+            sum.add(method, net, &batch, train.precision)?;
             part += 1;
         }
         Ok(sum)
@@ -406,6 +409,7 @@ impl<'a, M: Method> Run<'a, M> {
                 ema_steps: ema.steps(),
                 history: self.history.clone(),
                 figures: Vec::new(),
+                device: self.options.device.name(),
                 log_bytes: self.folder.log_bytes(),
                 items: String::new(),
                 run_digest: self.digest.clone(),
@@ -436,6 +440,6 @@ fn say_left_out(names: &[String], progress: &mut dyn Progress) {
 
 /// The network as a stage begins.
 fn start<M: Method>(method: &M, options: &Options) -> Result<(M::Net, Start), TrainError> {
-    let Options { init, seed, .. } = options;
-    method.start(init.arrays.clone(), &init.name, *seed, &Device::flex())
+    let Options { init, seed, device, .. } = options;
+    method.start(init.arrays.clone(), &init.name, *seed, &device.plain())
 }

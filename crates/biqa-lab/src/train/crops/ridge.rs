@@ -2,7 +2,7 @@
 
 use biqa::parallel::ordered;
 use biqa::weights::host;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::super::TrainError;
 use super::super::choose::validation;
@@ -27,7 +27,7 @@ pub(super) fn bar<M: Method<Net: Sync> + Sync>(
     let (net, from) = start(method, options)?;
     let pictures = Pictures::new(recipe, options.seed);
     let features = |photos: &[Photo], looks: Looks| {
-        let device = Device::flex();
+        let device = options.device.plain();
         let view = |photo: &Photo| recipe.view(&photo.dataset);
         let of_photo = |_, photo: &Photo| {
             let crops = pictures.looks(photo, looks, None)?;
@@ -43,13 +43,18 @@ pub(super) fn bar<M: Method<Net: Sync> + Sync>(
             Ok(mean)
         };
         let (mut rows, mut failed) = (Vec::with_capacity(photos.len()), None);
-        ordered(options.threads, photos.iter(), of_photo, |_, row: Result<_, TrainError>| {
-            match row {
-                Ok(row) => rows.push(row),
-                Err(error) => failed = Some(error),
-            }
-            failed.is_none()
-        });
+        ordered(
+            options.device.users(options.threads),
+            photos.iter(),
+            of_photo,
+            |_, row: Result<_, TrainError>| {
+                match row {
+                    Ok(row) => rows.push(row),
+                    Err(error) => failed = Some(error),
+                }
+                failed.is_none()
+            },
+        );
         failed.map_or(Ok(rows), Err)
     };
     let targets = |photos: &[Photo]| photos.iter().map(|p| f64::from(p.target)).collect::<Vec<_>>();

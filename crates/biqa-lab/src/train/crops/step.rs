@@ -1,6 +1,7 @@
 //! One step: its photos become a batch, the method's terms become gradients.
 
 use biqa::image::Rgb8;
+use biqa::nn::autocast::{Products, autocast};
 use biqa::view::View;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -49,8 +50,9 @@ impl Sum {
         method: &mut M,
         net: &M::Net,
         batch: &Batch,
+        products: Products,
     ) -> Result<(), TrainError> {
-        let terms = method.terms(net, batch)?;
+        let terms = autocast(products, || method.terms(net, batch))?;
         let Some(total) = terms.total() else {
             return Err(TrainError::Data("the method gave a step no term of a loss".to_owned()));
         };

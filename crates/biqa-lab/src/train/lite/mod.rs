@@ -346,6 +346,7 @@ impl<'a> Run<'a> {
                 ema_steps: ema.steps(),
                 history: self.history.clone(),
                 figures: Vec::new(),
+                device: biqa::device::DeviceName::Cpu,
                 log_bytes: self.folder.log_bytes(),
                 items: self.items.clone(),
                 run_digest: self.digest.clone(),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use biqa::nn::autocast::Products;
 use biqa::scorer::hex;
 use biqa::view::{Grid, Policy, View};
 use serde::de::DeserializeOwned;
@@ -144,6 +145,10 @@ pub struct Train {
     /// Which epoch's weights are kept: the best on `val`, or the last.
     #[serde(default)]
     pub keep: Keep,
+    /// What a step's matrix products are computed in: mixed precision where it is `bf16`. Weights,
+    /// steps and all that is measured stay float32. Left out of a recipe's digest where it is `f32`.
+    #[serde(default, skip_serializing_if = "Products::is_f32")]
+    pub precision: Products,
 }
 
 fn one() -> usize {

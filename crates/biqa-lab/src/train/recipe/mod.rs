@@ -10,6 +10,7 @@ pub mod lite;
 
 use std::path::{Path, PathBuf};
 
+use biqa::nn::autocast::Products;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +173,14 @@ impl Recipe {
             }
         };
         vec![format!("view = {view}"), format!("target = {target}"), format!("prepare = {prepare}")]
+    }
+
+    /// What a step's matrix products are computed in.
+    pub fn products(&self) -> Products {
+        match self {
+            Self::Lite(_) => Products::F32,
+            Self::Crops(recipe) => recipe.train.precision,
+        }
     }
 
     /// What it starts from.
