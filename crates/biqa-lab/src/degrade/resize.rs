@@ -3,6 +3,9 @@
 
 use super::filter::{Shape, Value, weighted_sum};
 
+/// Red, green, blue: what is resized here.
+const CHANNELS: usize = 3;
+
 /// How a value between pixels is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -23,7 +26,7 @@ pub(super) enum Mode {
 /// Taps of one output: inputs and weights.
 type Taps = Vec<(usize, f64)>;
 
-/// To `to` = (width, height); `ratio` is input pixels per output pixel along x and y, where it isn't
+/// A picture of three channels to `to` = (width, height); `ratio` is input pixels per output pixel along x and y, where it isn't
 /// the quotient of the sizes.
 pub(super) fn resize<T: Value>(
     data: &[T],
@@ -33,30 +36,50 @@ pub(super) fn resize<T: Value>(
     mode: Mode,
     convert: fn(f64) -> T,
 ) -> Vec<T> {
-    let typed = |taps: Vec<Taps>| -> Vec<Vec<(usize, T)>> {
-        taps.iter().map(|t| t.iter().map(|&(i, w)| (i, convert(w))).collect()).collect()
+    debug_assert_eq!(shape.channels, CHANNELS);
+    let row_len = shape.row();
+    // Where inputs begin, in numbers, by output.
+    let typed = |taps: Vec<Taps>, step: usize| -> Vec<Vec<(usize, T)>> {
+        taps.iter().map(|t| t.iter().map(|&(i, w)| (i * step, convert(w))).collect()).collect()
     };
-    let columns = typed(axis(shape.width, to.0, ratio, mode));
-    let rows = typed(axis(shape.height, to.1, ratio, mode));
-    let (channels, row_len) = (shape.channels, shape.row());
+    let columns = Columns::new(&typed(axis(shape.width, to.0, ratio, mode), CHANNELS));
+    let rows = typed(axis(shape.height, to.1, ratio, mode), row_len);
     let mut middle = vec![T::default(); row_len];
-    let mut sources = Vec::new();
-    let mut out = Vec::with_capacity(to.0 * to.1 * channels);
-    for row in &rows {
-        sources.clear();
-        sources.extend(row.iter().map(|&(y, weight)| (y * row_len, weight)));
-        weighted_sum(&mut middle, data, &sources);
-        for column in &columns {
-            for c in 0..channels {
-                let mut sum = T::default();
-                for &(x, weight) in column {
-                    sum += weight * middle[x * channels + c];
-                }
-                out.push(sum);
-            }
-        }
+    let mut out = vec![T::default(); to.0 * to.1 * CHANNELS];
+    for (row, out) in rows.iter().zip(out.chunks_exact_mut((to.0 * CHANNELS).max(1))) {
+        weighted_sum(&mut middle, data, row);
+        columns.fill(out, &middle);
     }
     out
+}
+
+/// The taps of all columns, one after the other: a list for each would cost more than its taps.
+struct Columns<T> {
+    taps: Vec<(usize, T)>,
+    ends: Vec<usize>,
+}
+
+impl<T: Value> Columns<T> {
+    fn new(columns: &[Vec<(usize, T)>]) -> Self {
+        let ends = columns.iter().scan(0, |end, column| {
+            *end += column.len();
+            Some(*end)
+        });
+        Self { ends: ends.collect(), taps: columns.concat() }
+    }
+
+    /// A row of outputs from a row of inputs.
+    fn fill(&self, out: &mut [T], row: &[T]) {
+        let mut first = 0;
+        for (out, &end) in out.as_chunks_mut::<CHANNELS>().0.iter_mut().zip(&self.ends) {
+            for &(x, weight) in &self.taps[first..end] {
+                for (sum, &v) in out.iter_mut().zip(&row[x..x + CHANNELS]) {
+                    *sum += weight * v;
+                }
+            }
+            first = end;
+        }
+    }
 }
 
 /// The taps of every output of an axis of `n` inputs and `m` outputs.
