@@ -180,7 +180,8 @@ fn too_few(rows: &[Row], train: usize, held: usize, sorting: &Sorting<'_>) -> Tr
     ))
 }
 
-/// A row for every source; whatever will do is called [`Part::Train`] for now.
+/// A row for every source. What will do is [`Part::Train`] in all of them; the caller takes those
+/// that are measured on out of these.
 fn looked_at(
     all: &[Source],
     sorting: &Sorting<'_>,

@@ -3,11 +3,11 @@
 //!
 //! State is kept by parameter name, so that a checkpoint is a plain list of named arrays.
 
-use std::collections::BTreeMap;
-
-use biqa::weights::{Array, Arrays, host};
-use burn::tensor::{Device, Tensor, TensorData};
+use biqa::weights::Arrays;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+
+use super::velocity::Velocity;
 
 /// LARS's constants.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,13 +31,13 @@ impl Default for LarsConfig {
 #[derive(Clone, Debug)]
 pub struct Lars {
     config: LarsConfig,
-    steps: BTreeMap<String, Tensor<1>>,
+    velocity: Velocity,
 }
 
 impl Lars {
     /// An optimiser that has made no step.
     pub fn new(config: LarsConfig) -> Self {
-        Self { config, steps: BTreeMap::new() }
+        Self { config, velocity: Velocity::default() }
     }
 
     /// The new value of one parameter, given flat, which has `dims` dimensions.
@@ -60,34 +60,18 @@ impl Lars {
                 if of_p > 0.0 && of_d > 0.0 { trust_coefficient * of_p / of_d } else { 1.0 };
             d * ratio
         };
-        // mu = momentum mu + d;  p = p - lr mu
-        let mu = match self.steps.remove(name) {
-            Some(mu) => mu * momentum + d,
-            None => d,
-        };
-        let p = p - mu.clone() * lr;
-        self.steps.insert(name.to_owned(), mu);
-        p
+        self.velocity.step(name, p, d, momentum, lr)
     }
 
     /// The last step by name: `mu.NAME`.
     pub fn state(&self) -> Arrays {
-        let array = |mu: &Tensor<1>| {
-            let data = host(mu);
-            Array { shape: vec![data.len()], data }
-        };
-        self.steps.iter().map(|(name, mu)| (format!("mu.{name}"), array(mu))).collect()
+        self.velocity.state()
     }
 
     /// Puts a saved state back; `None` where a name is not one of [`Self::state`].
     #[must_use]
-    pub fn restored(mut self, state: Arrays, device: &Device) -> Option<Self> {
-        for (name, array) in state {
-            let name = name.strip_prefix("mu.")?.to_owned();
-            let n = array.data.len();
-            self.steps.insert(name, Tensor::from_data(TensorData::new(array.data, [n]), device));
-        }
-        Some(self)
+    pub fn restored(self, state: Arrays, device: &Device) -> Option<Self> {
+        Some(Self { velocity: Velocity::restored(state, device)?, ..self })
     }
 }
 
@@ -100,6 +84,7 @@ fn norm(x: &Tensor<1>) -> f64 {
 #[allow(clippy::excessive_precision)] // as the specification prints them
 mod tests {
     use super::*;
+    use biqa::weights::{Array, host};
 
     fn flat(values: [f32; 2]) -> Tensor<1> {
         Tensor::from_data(values, &Device::flex())

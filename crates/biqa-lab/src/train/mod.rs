@@ -23,6 +23,7 @@ pub mod recipe;
 pub mod run;
 pub mod schedule;
 pub mod sgd;
+mod velocity;
 
 pub use choose::SelectBy;
 pub use run::{Options, Outcome, run};

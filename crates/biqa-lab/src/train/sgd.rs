@@ -2,11 +2,11 @@
 //!
 //! State is kept by parameter name, so that a checkpoint is a plain list of named arrays.
 
-use std::collections::BTreeMap;
-
-use biqa::weights::{Array, Arrays, host};
-use burn::tensor::{Device, Tensor, TensorData};
+use biqa::weights::Arrays;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+
+use super::velocity::Velocity;
 
 /// SGD's constants; the defaults are MoCo v2's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,53 +28,39 @@ impl Default for SgdConfig {
 #[derive(Clone, Debug)]
 pub struct Sgd {
     config: SgdConfig,
-    steps: BTreeMap<String, Tensor<1>>,
+    velocity: Velocity,
 }
 
 impl Sgd {
     /// An optimiser that has made no step.
     pub fn new(config: SgdConfig) -> Self {
-        Self { config, steps: BTreeMap::new() }
+        Self { config, velocity: Velocity::default() }
     }
 
     /// The new value of one parameter, given flat.
     pub fn update(&mut self, name: &str, p: Tensor<1>, grad: Tensor<1>, lr: f64) -> Tensor<1> {
         let SgdConfig { weight_decay, momentum } = self.config;
-        // d = g + wd p;  mu = momentum mu + d;  p = p - lr mu
+        // d = g + wd p
         let d = grad + p.clone() * weight_decay;
-        let mu = match self.steps.remove(name) {
-            Some(mu) => mu * momentum + d,
-            None => d,
-        };
-        let p = p - mu.clone() * lr;
-        self.steps.insert(name.to_owned(), mu);
-        p
+        self.velocity.step(name, p, d, momentum, lr)
     }
 
     /// The last step by name: `mu.NAME`.
     pub fn state(&self) -> Arrays {
-        let array = |mu: &Tensor<1>| {
-            let data = host(mu);
-            Array { shape: vec![data.len()], data }
-        };
-        self.steps.iter().map(|(name, mu)| (format!("mu.{name}"), array(mu))).collect()
+        self.velocity.state()
     }
 
     /// Puts a saved state back; `None` where a name is not one of [`Self::state`].
     #[must_use]
-    pub fn restored(mut self, state: Arrays, device: &Device) -> Option<Self> {
-        for (name, array) in state {
-            let name = name.strip_prefix("mu.")?.to_owned();
-            let n = array.data.len();
-            self.steps.insert(name, Tensor::from_data(TensorData::new(array.data, [n]), device));
-        }
-        Some(self)
+    pub fn restored(self, state: Arrays, device: &Device) -> Option<Self> {
+        Some(Self { velocity: Velocity::restored(state, device)?, ..self })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use biqa::weights::{Array, host};
 
     fn flat(values: [f32; 2]) -> Tensor<1> {
         Tensor::from_data(values, &Device::flex())
