@@ -135,7 +135,6 @@ fn told(record: &Record, args: &TransferArgs, troubles: u64) -> anyhow::Result<E
         ("not among those wanted", counts.not_selected),
         ("not degraded", counts.not_degraded),
         ("label rows", counts.rows),
-        ("rows without a picture", counts.rows_without_picture),
     ] {
         if n > 0 || name == "labelled" {
             out!("{name:<32} {n:>9}");

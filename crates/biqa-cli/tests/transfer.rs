@@ -139,15 +139,13 @@ fn a_picture_that_would_inherit_from_a_test_reference_is_refused_or_left_out() {
 }
 
 #[test]
-fn pictures_are_made_but_for_jpeg_2000_and_go_on_with_the_same_settings_only() {
+fn pictures_are_made_and_go_on_with_the_same_settings_only() {
     let place = place();
-    let run = transfer(&place, &["--pictures", "--total", "1"]).ends(0);
-    assert!(run.stdout.contains("rows without a picture                   5"), "{}", run.stdout);
+    transfer(&place, &["--pictures", "--total", "1"]).ends(0);
     let labels = place.read("out/labels_batch_0001.csv");
     let names: Vec<&str> = labels.lines().skip(1).filter_map(|row| row.split(',').next()).collect();
-    assert_eq!(names.len(), 120);
+    assert_eq!(names.len(), 125);
     assert!(names.iter().all(|name| place.exists(&format!("out/{name}"))));
-    assert!(!names.iter().any(|name| name.contains("_09_")));
     place.biqa(&["data", "check", "saqt", "out"]).ends(0);
 
     let more = ["--pictures", "--total", "1", "--seed", "4", "--resume"];

@@ -5,10 +5,9 @@ use biqa::random::Key;
 use biqa::resize::{Filter, resize};
 
 use crate::copies::{BatchError, given};
-use crate::degrade::{Distortion, distortions};
+use crate::degrade::severity;
 
-/// KADID-10k's distortions, and the levels of each.
-const NUMBERS: u8 = 25;
+/// The levels of a distortion of KADID-10k.
 const LEVELS: u8 = 5;
 /// Pixels of a letter's dot.
 const DOT: usize = 2;
@@ -18,18 +17,15 @@ const INK: [u8; 3] = [24; 3];
 const PAPER: u8 = 255;
 
 /// A row an operation of `kadid:` under its number and name, the picture and its five levels beside
-/// each other, each `side` pixels high. An operation that can't be computed has a row that says so.
+/// each other, each `side` pixels high.
 ///
 /// # Errors
 /// Those of the operations.
 pub fn sheet(picture: &Rgb8, seed: u64, name: &str, side: u32) -> Result<Rgb8, BatchError> {
     let small = shrunk(picture, side)?;
-    let of = |n| distortions().find(move |op| op.family == "kadid" && op.number == n);
-    let rows: Vec<_> = (1..=NUMBERS).map(of).collect();
-    let label = |(n, op): (usize, Option<&Distortion>)| {
-        format!("{:02} {}", n + 1, op.map_or("unavailable", |op| op.name))
-    };
-    let labels: Vec<String> = rows.iter().copied().enumerate().map(label).collect();
+    let rows: Vec<_> = severity::kadid().collect();
+    let labels: Vec<String> =
+        rows.iter().map(|op| format!("{:02} {}", op.number, op.name)).collect();
     let margin = labels.iter().map(String::len).max().unwrap_or(0) + 1;
     let (left, top) = (margin * CELL[0] * DOT, CELL[1] * DOT);
     let (cell_width, cell_height) = (small.width() as usize, small.height() as usize);
@@ -43,7 +39,6 @@ pub fn sheet(picture: &Rgb8, seed: u64, name: &str, side: u32) -> Result<Rgb8, B
         let y = top + row * cell_height;
         sheet.write(label, 0, y);
         sheet.put(&small, left, y);
-        let Some(op) = op else { continue };
         for level in 1..=LEVELS {
             let key = Key::of_picture(seed, name, u64::from(op.number) * 10 + u64::from(level));
             let address = given(&format!("kadid:{}@{level}", op.name), key)?;
@@ -159,8 +154,8 @@ mod tests {
 
     #[test]
     fn every_letter_of_every_label_has_a_picture() {
-        let titles = ["picture", "level", "unavailable"];
-        let names = distortions().map(|op| op.name).chain(titles).collect::<String>();
+        let titles = ["picture", "level"];
+        let names = severity::kadid().map(|op| op.name).chain(titles).collect::<String>();
         for letter in names.chars().chain('0'..='9') {
             assert!(LETTERS.iter().any(|(of, _)| *of == letter), "{letter}");
         }

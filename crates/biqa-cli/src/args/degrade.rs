@@ -57,8 +57,6 @@ pub struct DegradeArgs {
     pub count: u32,
 
     /// Every distortion of KADID-10k at five levels, under its file names NAME_TT_LL.png
-    ///
-    /// Number 9, JPEG 2000, is left out: no encoder is built in.
     #[arg(long, help_heading = "Degradation")]
     pub kadid: bool,
 

@@ -107,10 +107,9 @@ pub struct TransferArgs {
     #[arg(help_heading = "Output")]
     pub output: PathBuf,
 
-    /// Make the degraded pictures too, as PNG: 120 of each picture
+    /// Make the degraded pictures too, as PNG: 125 of each picture
     ///
-    /// JPEG 2000 (type 9) is left out, rows and pictures: no encoder is built in. Without this the
-    /// labels name .bmp files, as the paper's code writes them.
+    /// Without this the labels name .bmp files, as the paper's code writes them.
     #[arg(long, help_heading = "Output")]
     pub pictures: bool,
 

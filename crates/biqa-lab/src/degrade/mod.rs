@@ -13,6 +13,7 @@ mod field;
 mod filter;
 mod hsv;
 mod jpeg;
+mod jpeg2000;
 mod kadid;
 mod lab;
 mod picture;
@@ -97,6 +98,14 @@ pub enum DegradeError {
         /// The most.
         most: usize,
     },
+    /// A codec could not do its work.
+    #[error("{op}: {reason}")]
+    Codec {
+        /// The operation.
+        op: String,
+        /// What was in the way.
+        reason: String,
+    },
     /// The text is no address.
     #[error("bad address at byte {position}: found {found:?}, expected {expected}")]
     Address {
@@ -113,7 +122,8 @@ pub enum DegradeError {
 /// random numbers follow from `key` and `position` only.
 ///
 /// # Errors
-/// [`DegradeError::NotFinite`], [`DegradeError::Strength`], and the errors on sizes.
+/// [`DegradeError::NotFinite`], [`DegradeError::Strength`], [`DegradeError::Codec`], and the errors on
+/// sizes.
 pub fn apply(
     picture: &RgbF32,
     op: &Distortion,

@@ -27,7 +27,7 @@ pub fn chains(op: &str) -> &'static [Chain] {
     }
 }
 
-/// The distortions of KADID-10k that are computed here, by number.
+/// The distortions of KADID-10k, by number.
 pub fn kadid() -> impl Iterator<Item = &'static Distortion> {
     distortions().filter(|op| op.family == "kadid" && op.number > 0)
 }
@@ -41,8 +41,8 @@ mod tests {
 
     #[test]
     fn a_copy_in_a_chain_differs_from_the_picture_and_from_the_copy_before() {
-        let data = (0..64 * 64 * 3_u32).map(|i| (i * 37 % 256) as u8).collect();
-        let picture = Rgb8::new(64, 64, data).expect("sizes fit");
+        let data = (0..256 * 256 * 3_u32).map(|i| (i * 37 % 256) as u8).collect();
+        let picture = Rgb8::new(256, 256, data).expect("sizes fit");
         let mut same = Vec::new();
         for op in kadid() {
             let at = |level: u8| match level {

@@ -1,18 +1,16 @@
 //! The degraded pictures of the sources, by KADID's operations with the range stretched before and
 //! after, under the names of the label files.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use biqa::image::{LoadOptions, load};
 
 use super::files::put;
-use super::rows::{LabelRow, folder_of, picture_name, stem_of};
-use super::scores::LEVELS;
+use super::rows::{LabelRow, folder_of, label_rows, picture_name, stem_of};
+use super::scores::{LEVELS, TYPES};
 use super::{Settings, TransferError};
 use crate::copies::{BatchError, Copies, write_png};
-use crate::degrade::distortions;
 
 /// What a picture made here ends in, and what one made elsewhere does (section 5).
 pub(super) const OURS: &str = "png";
@@ -21,18 +19,11 @@ pub(super) const THEIRS: &str = "bmp";
 /// With which settings pictures were begun.
 const SETTINGS: &str = "settings.json";
 
-/// Distortions whose pictures are made here: all but JPEG 2000.
-pub(super) fn made_here() -> BTreeSet<usize> {
-    let numbered = distortions().filter(|op| op.family == "kadid" && op.number > 0);
-    numbered.map(|op| usize::from(op.number)).collect()
-}
-
 /// Makes the pictures of one run.
 pub(super) struct Maker<'a> {
     out: &'a Path,
     batch_size: usize,
     seed: u64,
-    kinds: BTreeSet<usize>,
     /// Pictures that are there were made by a run with the same settings, and may stay.
     trusted: bool,
 }
@@ -53,7 +44,7 @@ impl<'a> Maker<'a> {
         }
         put(&path, text.as_bytes())?;
         let Settings { batch_size, seed, .. } = *settings;
-        Ok(Self { out, batch_size, seed, kinds: made_here(), trusted: known.is_some() })
+        Ok(Self { out, batch_size, seed, trusted: known.is_some() })
     }
 
     /// Writes the pictures of the source at position `number`, or leaves none of them.
@@ -84,9 +75,8 @@ impl<'a> Maker<'a> {
 
     fn files(&self, number: usize, name: &str) -> Vec<PathBuf> {
         let folder = folder_of(number, self.batch_size);
-        let levels = |&kind: &usize| (1..=LEVELS).map(move |level| (kind, level));
-        let rows = self.kinds.iter().flat_map(levels);
-        rows.map(|(kind, level)| LabelRow { source: number, kind, level })
+        label_rows(1, TYPES, LEVELS)
+            .map(|row| LabelRow { source: number, ..row })
             .map(|row| self.out.join(picture_name(folder, stem_of(name), &row, OURS)))
             .collect()
     }

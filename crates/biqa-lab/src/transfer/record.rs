@@ -31,8 +31,6 @@ pub struct Counts {
     pub references: usize,
     /// Label rows.
     pub rows: usize,
-    /// Rows left out because no picture of that distortion is made here (JPEG 2000).
-    pub rows_without_picture: usize,
 }
 
 impl Counts {

@@ -8,7 +8,7 @@ use biqa::scorer::hex;
 use sha2::{Digest, Sha256};
 
 use super::files::{Csv, put, text_of};
-use super::pictures::{OURS, THEIRS, made_here};
+use super::pictures::{OURS, THEIRS};
 use super::record::{Counts, Record, SCHEMA};
 use super::rows::{file_name, folder_of, label_rows, picture_name, stem_of};
 use super::run::{Left, Run, name_of};
@@ -101,9 +101,8 @@ impl Run<'_> {
         out: &Path,
     ) -> Result<usize, TransferError> {
         let [types, levels] = self.scores.size();
-        let made = made_here();
-        let (pictures, batch) = (self.settings.pictures, self.settings.batch_size);
-        let suffix = if pictures { OURS } else { THEIRS };
+        let batch = self.settings.batch_size;
+        let suffix = if self.settings.pictures { OURS } else { THEIRS };
         let mut written = 0;
         for (file, part) in kept.chunks(batch).enumerate() {
             let mut table = Csv::new(&[
@@ -116,7 +115,7 @@ impl Run<'_> {
             ]);
             for row in label_rows(part.len(), types, levels) {
                 let (number, i) = (file * batch + row.source, part[row.source]);
-                if self.left.contains_key(&i) || pictures && !made.contains(&row.kind) {
+                if self.left.contains_key(&i) {
                     continue;
                 }
                 let (name, reference) =
@@ -167,7 +166,6 @@ impl Run<'_> {
 
     fn counts(&self, rows: usize) -> Counts {
         let of = |is: fn(&Left) -> bool| self.left.values().filter(|left| is(left)).count();
-        let [types, levels] = self.scores.size();
         let labelled = self.seen.len() - self.left.len();
         Counts {
             sources: self.sources.pictures.len(),
@@ -180,7 +178,6 @@ impl Run<'_> {
             labelled,
             references: self.scores.references().len(),
             rows,
-            rows_without_picture: labelled * types * levels - rows,
         }
     }
 
@@ -212,9 +209,6 @@ impl Run<'_> {
             notes.push(
                 "the ends of the scale are those of all references, test ones too".to_owned(),
             );
-        }
-        if counts.rows_without_picture > 0 {
-            notes.push("JPEG 2000 (type 9) is left out: no encoder is built in".to_owned());
         }
         Ok(Record {
             schema: SCHEMA,

@@ -2,7 +2,7 @@
 
 use super::Origin::{Drawn, Level};
 use super::{Distortion, Float, Levels, Parameter, Run, Values, as_given, number, whole};
-use crate::degrade::{RgbF32, jpeg, kadid};
+use crate::degrade::{RgbF32, jpeg, jpeg2000, kadid};
 use biqa::random::Draws;
 
 /// Where all rows come from.
@@ -53,7 +53,7 @@ fn draw_shift(values: &mut Values, draws: &Draws) -> Result<(), String> {
 }
 
 /// By number; the stretch last.
-pub(super) static KADID: [Distortion; 25] = [
+pub(super) static KADID: [Distortion; 26] = [
     row(
         1,
         "gaussian_blur",
@@ -123,6 +123,14 @@ pub(super) static KADID: [Distortion; 25] = [
         &[[1.0, 2.0, 3.0, 6.0, 9.0]],
         "a and b of Lab times a factor",
         Run::Float(|p, v, _| Ok(kadid::saturate_lab(p, v.at(0)))),
+    ),
+    row(
+        9,
+        "jpeg2000",
+        &[number("ratio", 1.0, 1000.0, Level)],
+        &[[16.0, 32.0, 45.0, 120.0, 400.0]],
+        "JPEG 2000, irreversible, at a compression ratio",
+        Run::Levels(|p, v, _| jpeg2000::jpeg2000(p, v.at(0), 6)),
     ),
     row(
         10,

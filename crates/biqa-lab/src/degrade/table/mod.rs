@@ -140,13 +140,7 @@ impl Values {
 const LOOSE: &str = "the specification does not say to the pixel how this port computes it";
 
 /// Operations of the specification that are not computed: name, reason.
-pub const UNAVAILABLE: [(&str, &str); 17] = [
-    (
-        "kadid:jpeg2000",
-        "no JPEG 2000 encoder that works in memory without unsafe code is known, and another \
-         operation would be a silent substitute",
-    ),
-    ("arniqa:jpeg2000", "as kadid:jpeg2000"),
+pub const UNAVAILABLE: [(&str, &str); 15] = [
     ("arniqa:lens_blur", LOOSE),
     ("arniqa:color_shift", LOOSE),
     ("arniqa:jitter", LOOSE),

@@ -4,7 +4,7 @@
 use super::Origin::{Drawn, Level};
 use super::kadid::draw_angle;
 use super::{Distortion, Float, Kind, Parameter, Run, as_given, number};
-use crate::degrade::{RgbF32, jpeg, kadid, ports};
+use crate::degrade::{RgbF32, jpeg, jpeg2000, kadid, ports};
 
 const SOURCE: &str = "ARNIQA utils/distortions.py, ReIQA datasets/iqa_distortions.py; \
                       papers/degradations.md 2.2";
@@ -42,7 +42,7 @@ const BRIGHTEN: &[[f64; 5]] = &[[0.1, 0.2, 0.4, 0.7, 1.1]];
 const DARKEN: &[[f64; 5]] = &[[0.05, 0.1, 0.2, 0.4, 0.8]];
 
 /// ARNIQA's, by KADID's numbers; its own last.
-pub(super) static ARNIQA: [Distortion; 17] = [
+pub(super) static ARNIQA: [Distortion; 18] = [
     row(
         "arniqa",
         1,
@@ -84,6 +84,18 @@ pub(super) static ARNIQA: [Distortion; 17] = [
         LAB,
         "red and blue exchanged, cut to 8 bits",
         |p, v, _| Ok(ports::truncated(&ports::as_bgr(p, |p| kadid::saturate_lab(p, v.at(0))))),
+    ),
+    row(
+        "arniqa",
+        9,
+        "jpeg2000",
+        &[number("ratio", 1.0, 1000.0, Level)],
+        &[[16.0, 32.0, 45.0, 120.0, 170.0]],
+        "8 resolutions, the codec's input cut to 8 bits",
+        |p, v, _| {
+            let coded = jpeg2000::jpeg2000(&ports::levels_cut(p), v.at(0), 8)?;
+            Ok(RgbF32::from_levels(&coded))
+        },
     ),
     row(
         "arniqa",
