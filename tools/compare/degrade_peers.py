@@ -98,6 +98,11 @@ def jpeg(image, quality):
     return cv2.imdecode(cv2.imencode(".jpg", image, flags)[1], cv2.IMREAD_COLOR)
 
 
+def jpeg2000(image, ratio):
+    flags = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, round(1000 / ratio)]
+    return cv2.imdecode(cv2.imencode(".jp2", image, flags)[1], cv2.IMREAD_COLOR)
+
+
 def there_and_back(image, size, down, up):
     h, w = image.shape[:2]
     small = cv2.resize(image, (max(1, int(w * size)), max(1, int(h * size))), interpolation=down)
@@ -117,6 +122,7 @@ def rows(rng):
         ("kadid:color_diffusion", "cv2 Lab, blur", DIFFUSE, lambda x, n: in_lab(x, lambda lab: diffuse(lab, n))),
         ("kadid:saturate_lab", "cv2 Lab", FACTORS, lambda x, n: in_lab(x, lambda lab: scale_colours(lab, n))),
         ("kadid:saturate_lab", "skimage Lab", FACTORS, in_lab_skimage),
+        ("kadid:jpeg2000", "cv2 jpeg2000", [16, 32, 45, 120, 400], jpeg2000),
         ("kadid:jpeg", "cv2 jpeg", QUALITY, jpeg),
         ("kadid:noise_white", "numpy normal", WHITE, lambda x, v: normal(x, 255 * v**0.5)),
         ("kadid:noise_white", "skimage random_noise", WHITE, lambda x, v: util.random_noise(x, "gaussian", rng, var=v)),

@@ -13,6 +13,7 @@ use biqa::weights::{Arrays, Precision, read, write_safetensors};
 use biqa_lab::train::checkpoint::Checkpoint;
 use common::Place;
 use insta::assert_snapshot;
+use serde_json::Value;
 
 /// Photos whose labels are their brightness, and the smoke recipes that are named.
 fn place(methods: &[&str]) -> Place {
@@ -158,4 +159,21 @@ fn ridge_on_the_frozen_start_says_its_figures_and_trains_nothing() {
     }
     let said = smoke::refused(place.biqa(&["train", "--data", "labels.csv", "--ridge"]));
     assert!(said.contains("trains lite"), "{said}");
+}
+
+#[test]
+fn labels_are_learnt_on_the_scale_that_the_recipe_names() {
+    let place = place(&["deiqt"]);
+    let first_loss = |set: &'static str, out: &'static str| {
+        let more = ["--set", set, "--set", "options.beta=0.001", "--out", out];
+        place.biqa(&args("deiqt.toml", &more)).ends(0);
+        let log = place.read(&format!("{out}/log.jsonl"));
+        let line: Value = serde_json::from_str(log.lines().next().expect("a step")).expect("JSON");
+        line["loss"].as_f64().expect("a number")
+    };
+    // What an untrained network answers is next to nothing beside labels of 0 to 10.
+    let ten = first_loss("labels=\"ten\"", "ten");
+    let percent = first_loss("labels=\"percent\"", "percent");
+    assert!((8.5..11.5).contains(&(percent / ten)), "{ten} and {percent}");
+    assert!(ten > 1.0, "{ten}");
 }

@@ -14,17 +14,12 @@ use super::{Learner, Run};
 use crate::datasets::Direction;
 use crate::methods::Method;
 
-/// The best of [`Labels::Percent`].
-pub(super) const PERCENT: f64 = 100.0;
-
 impl<M: Method> Run<'_, M> {
     /// The network's numbers on 0..1, higher is better.
     fn quality(&self, raw: Vec<f64>) -> Vec<f64> {
-        match self.recipe.labels {
-            Labels::Normalised => raw,
-            Labels::Percent => raw.into_iter().map(|y| y / PERCENT).collect(),
-            Labels::Raw => raw.into_iter().map(|y| self.options.scale.target(y)).collect(),
-        }
+        let scale = &self.options.scale;
+        let best = self.recipe.labels.best();
+        raw.into_iter().map(|y| best.map_or_else(|| scale.target(y), |best| y / best)).collect()
     }
 
     /// Scores the photos that choose, and keeps the weights where they are the best so far.

@@ -29,7 +29,7 @@ use super::folder::Folder;
 use super::optim::{AdamW, Group};
 use super::photo::Photo;
 use super::recipe::Keep;
-use super::recipe::crops::{CropsRecipe, Labels};
+use super::recipe::crops::CropsRecipe;
 use super::run::{Bar, Options, Outcome, run_digest};
 use super::{Progress, StepReport, TrainError};
 use crate::methods::registry::Choice;
@@ -336,12 +336,9 @@ impl<'a, M: Method> Run<'a, M> {
 
     /// What the network learns of a photo.
     fn label(&self, photo: &Photo) -> f32 {
-        match self.recipe.labels {
-            Labels::Normalised => photo.target,
-            Labels::Percent => photo.target * measure::PERCENT as f32,
-            Labels::Raw => {
-                self.stages[self.stage].training_label(&photo.dataset, photo.score as f32)
-            }
+        match self.recipe.labels.best() {
+            Some(best) => photo.target * best as f32,
+            None => self.stages[self.stage].training_label(&photo.dataset, photo.score as f32),
         }
     }
 

@@ -73,8 +73,22 @@ pub enum Labels {
     Normalised,
     /// The number in the label file; a DMOS stays one.
     Raw,
+    /// 0 worst, 10 best, on the set's nominal range.
+    Ten,
     /// 0 worst, 100 best, on the set's nominal range.
     Percent,
+}
+
+impl Labels {
+    /// The number of the best, where the worst is 0; raw labels have none.
+    pub(crate) fn best(self) -> Option<f64> {
+        match self {
+            Labels::Normalised => Some(1.0),
+            Labels::Ten => Some(10.0),
+            Labels::Percent => Some(100.0),
+            Labels::Raw => None,
+        }
+    }
 }
 
 /// What of a photo is seen.

@@ -166,6 +166,7 @@ impl Recipe {
                 let target = match recipe.labels {
                     Labels::Normalised => "normalised",
                     Labels::Raw => "raw",
+                    Labels::Ten => "ten",
                     Labels::Percent => "percent",
                 };
                 let prepare = recipe.crops.preparation(dataset).to_string();
