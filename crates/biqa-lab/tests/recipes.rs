@@ -93,7 +93,7 @@ fn a_digest_is_that_of_what_is_decided() {
         ("random = 2", "random = 3"),
         ("flip = 0.5", "flip = 0.0"),
         ("mean = [0.5", "mean = [0.4"),
-        ("method = \"deiqt\"", "method = \"deiqt\"\nlabels = \"raw\""),
+        ("labels = \"ten\"", "labels = \"raw\""),
     ] {
         assert_ne!(change(from, to), plain, "{to}");
     }
