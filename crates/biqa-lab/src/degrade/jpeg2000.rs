@@ -18,41 +18,41 @@ use super::DegradeError;
 const BUFFER: usize = 1 << 16;
 /// What the codec's calls return when they are done.
 const DONE: i32 = 1;
-/// What OpenJPEG writes itself, whose bytes count; given, because the port allocates its own text with
-/// Rust's allocator and frees it with C's.
+/// As long as what OpenJPEG writes itself, whose bytes count; given, because the port allocates its own
+/// text with Rust's allocator and frees it with C's.
 const COMMENT: &str = "Created by OpenJPEG version 2.5.0";
 
 /// The picture after coding at `ratio` (bytes of the picture over bytes of the code stream; at 1 or
 /// less all that the quantisation leaves is kept) with at most `resolutions` resolution levels.
 ///
 /// # Errors
-/// [`DegradeError::Codec`] when the temporary file can't be written.
+/// [`DegradeError::Codec`] with the step that failed: the temporary file can't be made, written or
+/// read, or the codec refuses.
 pub(super) fn jpeg2000(picture: &Rgb8, ratio: f64, resolutions: u32) -> Result<Rgb8, DegradeError> {
-    let failed = |reason: String| DegradeError::Codec { op: "jpeg2000".to_owned(), reason };
     let folder = env::temp_dir();
-    let file = tempfile::NamedTempFile::new().map_err(|e| {
-        failed(format!("no temporary file in {}: {e} (TMPDIR names another)", folder.display()))
-    })?;
-    encode(picture, ratio, resolutions, file.path()).ok_or_else(|| {
-        let folder = folder.display();
-        failed(format!(
-            "the encoder could not write to {folder} (is it full? TMPDIR names another)"
-        ))
-    })?;
-    decode(picture.width(), picture.height(), file.path())
-        .ok_or_else(|| failed(format!("what was written to {} is not there", folder.display())))
+    let failed = |step: String| DegradeError::Codec {
+        op: "jpeg2000".to_owned(),
+        reason: format!(
+            "{step}; the code stream passes through a file in {} (TMPDIR names another folder)",
+            folder.display()
+        ),
+    };
+    let file = tempfile::Builder::new().prefix("biqa-").suffix(".j2k").tempfile();
+    let file = file.map_err(|e| failed(format!("no temporary file: {e}")))?;
+    encode(picture, ratio, resolutions, file.path()).map_err(failed)?;
+    decode(picture.width(), picture.height(), file.path()).map_err(failed)
 }
 
-fn encode(picture: &Rgb8, ratio: f64, resolutions: u32, path: &Path) -> Option<()> {
+fn encode(picture: &Rgb8, ratio: f64, resolutions: u32, path: &Path) -> Result<(), String> {
     let (w, h) = (picture.width(), picture.height());
     let part = opj_image_comptparm { dx: 1, dy: 1, w, h, x0: 0, y0: 0, prec: 8, bpp: 8, sgnd: 0 };
-    let mut image = opj_image::create(&[part; 3], OPJ_CLRSPC_SRGB)?;
-    (image.x1, image.y1) = (w, h);
     let pixels = picture.data().as_chunks::<3>().0;
     let [r, g, b] = [0, 1, 2].map(|c| pixels.iter().map(|p| i32::from(p[c])).collect::<Vec<_>>());
-    if !image.set_rgb(w as usize, h as usize, &r, &g, &b) {
-        return None;
-    }
+    let mut image = opj_image::create(&[part; 3], OPJ_CLRSPC_SRGB)
+        .filter(|image| image.numcomps == 3)
+        .ok_or("no memory for the encoder's picture")?;
+    (image.x1, image.y1) = (w, h);
+    step("take the picture", image.set_rgb(w as usize, h as usize, &r, &g, &b))?;
     let mut parameters = opj_cparameters_t::default();
     parameters.tcp_rates[0] = ratio as f32;
     parameters.cp_disto_alloc = 1; // a layer ends at its rate
@@ -62,31 +62,33 @@ fn encode(picture: &Rgb8, ratio: f64, resolutions: u32, path: &Path) -> Option<(
     parameters.set_comment(COMMENT);
     // A resolution level halves the sides, and none may vanish.
     parameters.numresolution = resolutions.min(1 + w.min(h).ilog2()) as i32;
-    let mut codec = Codec::new_encoder(OPJ_CODEC_J2K)?;
-    let mut stream = Stream::new_file(path, BUFFER, false).ok()?;
-    let done = codec.setup_encoder(&mut parameters, &mut image) == DONE
-        && codec.start_compress(&mut image, &mut stream) == DONE
-        && codec.encode(&mut stream) == DONE
-        && codec.end_compress(&mut stream) == DONE
-        && stream.flush().is_ok();
-    done.then_some(())
+    let mut codec = Codec::new_encoder(OPJ_CODEC_J2K).ok_or("no memory for the encoder")?;
+    let mut stream = Stream::new_file(path, BUFFER, false).map_err(|e| e.to_string())?;
+    step("set up the encoder", codec.setup_encoder(&mut parameters, &mut image) == DONE)?;
+    step("begin", codec.start_compress(&mut image, &mut stream) == DONE)?;
+    step("encode", codec.encode(&mut stream) == DONE)?;
+    step("end the code stream", codec.end_compress(&mut stream) == DONE)?;
+    stream.flush().map_err(|e| e.to_string())
 }
 
-fn decode(width: u32, height: u32, path: &Path) -> Option<Rgb8> {
-    let mut codec = Codec::new_decoder(OPJ_CODEC_J2K)?;
-    let mut stream = Stream::new_file(path, BUFFER, true).ok()?;
-    if codec.setup_decoder(&mut opj_dparameters_t::default()) != DONE {
-        return None;
-    }
-    let mut image = codec.read_header(&mut stream)?;
-    if codec.decode(&mut stream, &mut image) != DONE || codec.end_decompress(&mut stream) != DONE {
-        return None;
-    }
-    let [r, g, b] = image.comps()? else { return None };
-    let (r, g, b) = (r.data()?, g.data()?, b.data()?);
+fn decode(width: u32, height: u32, path: &Path) -> Result<Rgb8, String> {
+    let mut codec = Codec::new_decoder(OPJ_CODEC_J2K).ok_or("no memory for the decoder")?;
+    let mut stream = Stream::new_file(path, BUFFER, true).map_err(|e| e.to_string())?;
+    step("set up the decoder", codec.setup_decoder(&mut opj_dparameters_t::default()) == DONE)?;
+    let mut image = codec.read_header(&mut stream).ok_or("could not read the header again")?;
+    step("decode", codec.decode(&mut stream, &mut image) == DONE)?;
+    step("end decoding", codec.end_decompress(&mut stream) == DONE)?;
+    let parts = image.comps().unwrap_or_default();
+    let data: Vec<&[i32]> = parts.iter().filter_map(|part| part.data()).collect();
+    let [r, g, b] = data[..] else { return Err("could not decode three channels".to_owned()) };
     let level = |v: i32| v.clamp(0, 255) as u8;
     let pixels = r.iter().zip(g).zip(b);
     Rgb8::new(width, height, pixels.flat_map(|((&r, &g), &b)| [r, g, b].map(level)).collect())
+        .ok_or_else(|| "what was decoded has another size".to_owned())
+}
+
+fn step(what: &str, done: bool) -> Result<(), String> {
+    if done { Ok(()) } else { Err(format!("could not {what}")) }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::super::photo::Photo;
 use super::super::recipe::lite::Distortions;
 use super::super::{Progress, TrainError};
 use super::items::{Copy, Item, Map, Size, item, picture};
+use crate::degrade::severity::kadid;
 
 /// Photos between two words about progress.
 const NOTE: usize = 128;
@@ -190,8 +191,9 @@ impl Source<'_> {
             Copy::Flip => "flip".to_owned(),
             Copy::Ladder { of, number, level } => {
                 let kind = match of {
-                    Distortions::Five => "ladder",
-                    Distortions::All => "all",
+                    Distortions::Five => "ladder".to_owned(),
+                    // With more distortions the same number means another one.
+                    Distortions::All => format!("all{}-", kadid().count()),
                 };
                 format!("{kind}{number}-{level}-{}", self.seed)
             }
