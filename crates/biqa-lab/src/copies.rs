@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::degrade::{Address, DegradeError, Plan, distortions};
+use crate::degrade::{Address, DegradeError, Plan, severity};
 
 /// Which copies a picture gets.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,22 +78,19 @@ impl Copies {
                     Ok((suffix, address))
                 })
                 .collect(),
-            Copies::Kadid { stretch } => {
-                let numbered = distortions().filter(|op| op.family == "kadid" && op.number > 0);
-                numbered
-                    .flat_map(|op| (1..=5_u8).map(move |level| (op, level)))
-                    .map(|(op, level)| {
-                        let item = format!("kadid:{}@{level}", op.name);
-                        let items = match stretch {
-                            true => format!("kadid:stretch/{item}/kadid:stretch"),
-                            false => item,
-                        };
-                        let stream = u64::from(op.number) * 10 + u64::from(level);
-                        let suffix = format!("_{:02}_{level:02}", op.number);
-                        Ok((suffix, given(&items, key(stream))?))
-                    })
-                    .collect()
-            }
+            Copies::Kadid { stretch } => severity::kadid()
+                .flat_map(|op| (1..=5_u8).map(move |level| (op, level)))
+                .map(|(op, level)| {
+                    let item = format!("kadid:{}@{level}", op.name);
+                    let items = match stretch {
+                        true => format!("kadid:stretch/{item}/kadid:stretch"),
+                        false => item,
+                    };
+                    let stream = u64::from(op.number) * 10 + u64::from(level);
+                    let suffix = format!("_{:02}_{level:02}", op.number);
+                    Ok((suffix, given(&items, key(stream))?))
+                })
+                .collect(),
         }
     }
 

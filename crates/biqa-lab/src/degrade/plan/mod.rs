@@ -10,6 +10,7 @@ mod size;
 
 pub use size::{groups, ordered, subsets};
 
+use super::severity::kadid;
 use super::{Address, DegradeError, Distortion, distortion, distortions};
 use biqa::random::{Key, PLAN, Sequence};
 use std::fmt::Write;
@@ -156,11 +157,6 @@ impl Plan {
             Plan::RealEsrgan { .. } | Plan::Bsrgan { .. } | Plan::BsrganPlus { .. } => None,
         }
     }
-}
-
-/// The operations of `kadid:` with levels.
-fn kadid() -> impl Iterator<Item = &'static Distortion> {
-    distortions().filter(|op| op.family == "kadid" && !op.levels.is_empty())
 }
 
 /// An address being written.
