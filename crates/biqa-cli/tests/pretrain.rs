@@ -123,6 +123,25 @@ fn the_log_has_every_step_with_what_chance_would_cost_and_the_figures() {
     assert!(report.contains("| linear probe, operation | "), "{report}");
 }
 
+/// Of twelve pictures an epoch sees one step of four: the schedule is as short.
+#[test]
+fn epochs_of_fewer_pictures_make_a_shorter_run() {
+    let place = place();
+    let short =
+        recipe("qpt-pretrain-smoke.toml").replace("epochs = 4", "epochs = 4\nepoch_images = 7");
+    place.file("smoke.toml", short);
+    place.biqa(&args("short", &[])).ends(0);
+    let log = place.read("short/log.jsonl");
+    let steps: Vec<_> = log.lines().filter(|line| line.contains("\"kind\":\"step\"")).collect();
+    let of_epoch =
+        |e: usize| steps.iter().filter(|l| l.contains(&format!("\"epoch\":{e},"))).count();
+    assert_eq!((steps.len(), of_epoch(0), of_epoch(3)), (4, 1, 1));
+    let lr = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).expect("a line")["lr"].as_f64()
+    };
+    assert!(lr(steps[3]) < lr(steps[1]), "the rate ends with the run: {steps:?}");
+}
+
 /// QPT's score model starts from what was made.
 #[test]
 fn a_training_of_qpt_starts_from_it() {
@@ -176,6 +195,7 @@ fn pictures_recipes_and_weights_that_will_not_do() {
         ("one row a step", "images = 4\ndegradations = 2", "images = 1\ndegradations = 1"),
         ("a window too small", "window = 56", "window = 30"),
         ("a warm-up that never ends", "warmup_epochs = 1.0", "warmup_epochs = 4.0"),
+        ("an epoch of less than a step", "epochs = 4", "epochs = 4\nepoch_images = 3"),
         ("a transformer of another size", "layers = [1, 1, 1, 1]", "backbone = \"vit\""),
     ] {
         assert!(smoke.contains(from), "{from}");

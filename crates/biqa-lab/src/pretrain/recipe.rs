@@ -195,8 +195,11 @@ pub struct TrainConfig {
     pub trust_coefficient: f64,
     /// Length of the warm-up, in epochs.
     pub warmup_epochs: f64,
-    /// Times every source is seen.
+    /// Epochs: times every source is seen, where none is left out of one.
     pub epochs: u64,
+    /// The most pictures of an epoch, drawn anew in each: a folder of any size, one length of run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch_images: Option<usize>,
     /// What a step's matrix products are computed in, as `train.precision` of other recipes. Left out
     /// of the digest where it is `f32`.
     #[serde(default, skip_serializing_if = "Products::is_f32")]
@@ -290,15 +293,19 @@ impl PretrainRecipe {
             let patch = self.views.pair.patch;
             return Err(format!("views.pair.patch is {patch}, network.vit.image_size is {side}"));
         }
-        let QcConfig { temperature, w_degradation, w_content, .. } = self.contrast;
-        let finite = [temperature, w_degradation, w_content].iter().all(|v| v.is_finite());
+        let QcConfig { temperature, w_degradation, w_content, normalize_eps, .. } = self.contrast;
+        let all = [temperature, w_degradation, w_content, normalize_eps];
+        let finite = all.iter().all(|v| v.is_finite());
         if !finite || temperature <= 0.0 || w_degradation < 0.0 || w_content < 0.0 {
             return Err("contrast: temperature must be above 0, weights 0 or more".to_owned());
+        }
+        if normalize_eps <= 0.0 {
+            return Err("contrast: normalize_eps must be above 0".to_owned());
         }
         if !(0.0..=1.0).contains(&self.keys.momentum_start) {
             return Err("keys: momentum_start must be 0 to 1".to_owned());
         }
-        self.train.check().map_err(|e| format!("train: {e}"))?;
+        self.train.check(self.views.images).map_err(|e| format!("train: {e}"))?;
         if self.measure.every == 0 || self.measure.held_out < LEAST_HELD_OUT {
             return Err(format!(
                 "measure: every must be 1 or more and held_out {LEAST_HELD_OUT} or more"
@@ -366,7 +373,13 @@ impl ViewsConfig {
 }
 
 impl TrainConfig {
-    fn check(&self) -> Result<(), String> {
+    /// Pictures of an epoch, where there are so many.
+    pub fn pictures(&self, sources: usize) -> usize {
+        self.epoch_images.map_or(sources, |most| most.min(sources))
+    }
+
+    /// `step` is how many pictures a step sees.
+    fn check(&self, step: usize) -> Result<(), String> {
         let Self { lr, weight_decay, momentum, trust_coefficient, warmup_epochs, epochs, .. } =
             *self;
         let rates = [lr, weight_decay, momentum, trust_coefficient, warmup_epochs];
@@ -375,6 +388,9 @@ impl TrainConfig {
         }
         if epochs == 0 || warmup_epochs >= epochs as f64 {
             return Err("epochs must be 1 or more, and more than warmup_epochs".to_owned());
+        }
+        if self.epoch_images.is_some_and(|most| most < step) {
+            return Err(format!("epoch_images must be {step} or more, the pictures of a step"));
         }
         Ok(())
     }

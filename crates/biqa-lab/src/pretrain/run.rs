@@ -161,7 +161,8 @@ impl<'a> Run<'a> {
         let labelled = options.labelled.as_ref();
         let measure =
             Measure::prepare(recipe, &sources.held_out, labelled, *seed, (device, *threads))?;
-        let per_epoch = (sources.train.len() / recipe.views.images) as u64;
+        let pictures = recipe.train.pictures(sources.train.len());
+        let per_epoch = (pictures / recipe.views.images) as u64;
         let mut run = Self {
             options,
             recipe,
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
     }
 
     /// Whose turn it is from here on: every epoch an order of its own, of which what is left behind
-    /// the last whole step is dropped.
+    /// the last whole step, or behind `epoch_images`, is dropped.
     fn turns(&self) -> impl Iterator<Item = Turn> + Send + use<> {
         let (n, images) = (self.options.sources.train.len(), self.recipe.views.images);
         let (seed, per_epoch, total, first) =
