@@ -111,7 +111,7 @@ fn two_hundred_steps_teach_a_small_network_quality_and_not_content() {
     assert!(after.loss < before.loss && after.loss < Some(after.chance));
 
     // Check 16: it becomes a backbone of the score model.
-    let (kept, dropped) = backbone(read(&weights).expect("a file").0);
+    let (kept, dropped) = backbone(read(&weights).expect("a file").0, "fc.");
     assert!(dropped.iter().any(|name| name == "base_encoder.fc.0.weight"));
     let sizes =
         ResNetConfig { layers: vec![1; 4], width: 8, num_classes: 0, ..ResNetConfig::default() };

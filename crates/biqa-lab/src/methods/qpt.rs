@@ -1,11 +1,11 @@
 //! How QPT is fine-tuned: smooth L1 on labels of 0 to 100, batch norms in training mode, the
-//! backbone at a fifth of the head's rate (`papers/qpt.md`, section 6).
+//! backbone at a fifth of the head's rate (`papers/qpt.md`, section 6). Ours beside it: a MobileNetV2,
+//! and batch norms that keep the statistics they start with.
 //!
 //! Shapes: `b` crops of a step.
 
-use biqa::models::qpt::{QptConfig, backbone, network, score_in};
-use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
-use biqa::nn::resnet::ResNet;
+use biqa::models::qpt::{Qpt, QptConfig, backbone};
+use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Norms, Seen};
 use biqa::weights::{Array, Arrays, collect, load, visit};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -31,11 +31,15 @@ pub struct QptOptions {
     pub backbone_lr: f64,
     /// Where smooth L1 turns from a parabola into a line (9).
     pub beta: f64,
+    /// Which statistics the batch norms use while it learns; left out of digests where it is the
+    /// batch's.
+    #[serde(skip_serializing_if = "Norms::is_batch")]
+    pub norms: Norms,
 }
 
 impl Default for QptOptions {
     fn default() -> Self {
-        Self { crop: 320, backbone_lr: 0.2, beta: 1.0 }
+        Self { crop: 320, backbone_lr: 0.2, beta: 1.0, norms: Norms::Batch }
     }
 }
 
@@ -54,10 +58,11 @@ impl QptMethod {
     }
 }
 
-/// How a parameter starts that no file brings: torchvision's rules, and that of the new head.
-fn rule(name: &str, shape: &[usize]) -> Rule {
+/// How a parameter starts that no file brings: torchvision's rules, and that of the new head, whose
+/// weight is named.
+fn rule(name: &str, shape: &[usize], head: &str) -> Rule {
     match shape {
-        _ if name == "fc.weight" => Rule::Normal(FC_STD),
+        _ if name == head => Rule::Normal(FC_STD),
         // Kaiming normal over what a convolution gives.
         [o, _, k, l] => Rule::Normal((2.0 / (o * k * l) as f64).sqrt()),
         _ if name.ends_with(".running_var") => Rule::Constant(1.0),
@@ -67,26 +72,27 @@ fn rule(name: &str, shape: &[usize]) -> Rule {
 }
 
 impl Method for QptMethod {
-    type Net = ResNet;
+    type Net = Qpt;
 
     fn needs(&self) -> Needs {
         Needs { crop: self.options.crop, group: 1, whole: false }
     }
 
     fn check(&self, _pictures: usize) -> Result<(), String> {
-        let QptOptions { crop, backbone_lr, beta } = self.options;
+        let QptOptions { crop, backbone_lr, beta, norms: _ } = self.options;
         super::positive("beta", beta)?;
         super::not_negative("backbone_lr", backbone_lr)?;
         super::ensure(crop >= LEAST_CROP, "crop", "32 or more", crop as f64)
     }
 
     fn left_out(&self, names: &[&str]) -> Vec<String> {
-        let is_score_model = names.contains(&"fc.weight") && names.contains(&"fc.bias");
+        let head = self.config.backbone;
+        let is_score_model = head.linear().iter().all(|name| names.contains(name));
         let rows = |name: &&str| ((*name).to_owned(), Array { shape: vec![0], data: Vec::new() });
         if is_score_model && !names.iter().any(|name| name.starts_with("base_encoder.")) {
             return Vec::new();
         }
-        backbone(names.iter().map(rows).collect()).1
+        backbone(names.iter().map(rows).collect(), head.head()).1
     }
 
     /// Besides a whole checkpoint `arrays` may hold a pre-training checkpoint or a classifier of
@@ -97,17 +103,19 @@ impl Method for QptMethod {
         name: &str,
         seed: u64,
         device: &Device,
-    ) -> Result<(ResNet, Start), TrainError> {
-        let empty = network(&self.config, device);
-        let one_score = arrays.get("fc.bias").is_some_and(|bias| bias.shape == [1]);
-        if one_score && arrays.contains_key("fc.weight") {
+    ) -> Result<(Qpt, Start), TrainError> {
+        let empty = Qpt::new(&self.config, device);
+        let head = self.config.backbone.head();
+        let [weight, bias] = self.config.backbone.linear();
+        let one_score = arrays.get(bias).is_some_and(|bias| bias.shape == [1]);
+        if one_score && arrays.contains_key(weight) {
             return Ok((load(empty, arrays, name, "qpt")?, Start::Whole));
         }
         let from = if arrays.is_empty() { Start::Fresh } else { Start::Backbone };
-        let (mut all, _dropped) = backbone(arrays);
+        let (mut all, _dropped) = backbone(arrays, head);
         visit(&empty, |key, value| {
-            if from == Start::Fresh || key.starts_with("fc.") {
-                let rule = rule(key, &value.shape);
+            if from == Start::Fresh || key.starts_with(head) {
+                let rule = rule(key, &value.shape, weight);
                 all.entry(key.to_owned()).or_insert_with(|| rule.array(value.shape, key, seed));
             }
         });
@@ -119,31 +127,32 @@ impl Method for QptMethod {
     }
 
     fn lr_scale(&self, name: &str) -> f64 {
-        if name.starts_with("fc.") { 1.0 } else { self.options.backbone_lr }
+        if name.starts_with(self.config.backbone.head()) { 1.0 } else { self.options.backbone_lr }
     }
 
-    fn terms(&mut self, net: &ResNet, batch: &Batch) -> Result<Terms, TrainError> {
-        // A step in parts notes every part.
-        let mut seen = self.seen.take().unwrap_or_default();
-        let score = score_in(net, batch.crops.clone(), Some(&mut seen));
-        self.seen = Some(seen);
+    fn terms(&mut self, net: &Qpt, batch: &Batch) -> Result<Terms, TrainError> {
+        if self.options.norms == Norms::Batch {
+            // A step in parts notes every part.
+            self.seen.get_or_insert_default();
+        }
+        let score = net.score_in(batch.crops.clone(), self.seen.as_mut());
         // (9)
         let loss = smooth_l1(score, batch.crop_targets(), self.options.beta);
         Ok(Terms::default().with("smooth_l1", loss))
     }
 
-    fn after_step(&mut self, net: ResNet) -> ResNet {
+    fn after_step(&mut self, net: Qpt) -> Qpt {
         match self.seen.take() {
             Some(seen) => seen.put_into(net, BATCH_NORM_MOMENTUM),
             None => net,
         }
     }
 
-    fn features(&self, net: &ResNet, crops: Tensor<4>) -> Tensor<2> {
-        net.forward(crops, None).features
+    fn features(&self, net: &Qpt, crops: Tensor<4>) -> Tensor<2> {
+        net.features(crops, None)
     }
 
-    fn exported(&self, net: &ResNet) -> (serde_json::Value, Arrays) {
+    fn exported(&self, net: &Qpt) -> (serde_json::Value, Arrays) {
         (super::config_json(&self.config), collect(net))
     }
 }
@@ -221,6 +230,29 @@ mod tests {
         for (name, array) in &before {
             assert_eq!(&after[name] == array, !name.contains(".running_"), "{name}");
         }
+    }
+
+    /// A file of torchvision starts a MobileNetV2; its statistics stay where a recipe says so.
+    #[test]
+    fn a_mobilenet_starts_from_its_classifier_and_may_keep_its_statistics() {
+        let config = QptConfig::preset("mobilenet").expect("a preset");
+        let options = QptOptions { crop: 32, norms: Norms::Stored, ..QptOptions::default() };
+        let mut method = QptMethod::new(config, options);
+        let net = fresh(&method);
+        let before = collect(&net);
+        let [weight, bias] = QptConfig::preset("mobilenet").expect("a preset").backbone.linear();
+        let mut file = before.clone();
+        file.insert(weight.to_owned(), Array { shape: vec![2, 1280], data: vec![0.0; 2560] });
+        file.insert(bias.to_owned(), Array { shape: vec![2], data: vec![0.0; 2] });
+        let names: Vec<&str> = file.keys().map(String::as_str).collect();
+        assert_eq!(method.left_out(&names), [bias, weight]);
+        let (found, from) = method.start(file, "m.pth", 5, &Device::flex()).expect("it fits");
+        assert_eq!(from, Start::Backbone);
+        assert!(collect(&found)[weight].data.iter().all(|v| v.abs() < 10.0 * FC_STD as f32));
+        assert_eq!((method.lr_scale(weight), method.lr_scale("features.0.0.weight")), (1.0, 0.2));
+        let terms = method.terms(&net, &batch(method.needs(), 2, 0)).expect("a batch of crops");
+        assert!(host(&terms.total().expect("one term"))[0].is_finite());
+        assert_eq!(collect(&method.after_step(net)), before);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use biqa::nn::layers::{BatchNorm, Linear};
 use biqa::nn::mobilenet::{MobileNetV2, last};
-use biqa::nn::norm::{PlainNorm, Seen};
+use biqa::nn::norm::{Norms, PlainNorm, Seen};
 use biqa::nn::resnet::ResNet;
 use biqa::nn::vit::Vit;
 use burn::module::Module;
@@ -45,18 +45,6 @@ impl Backbone {
             Self::Vit => "head",
         }
     }
-}
-
-/// Which statistics a backbone's batch norms use while it learns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Norms {
-    /// Those of the batch, view by view, as in MoCo v3.
-    #[default]
-    Batch,
-    /// The stored ones of the weights it starts from, which stay: ours, because a step then costs a
-    /// fraction on a processor. Projector and predictor always use the batch.
-    Stored,
 }
 
 /// A backbone and its projector.

@@ -8,7 +8,7 @@
 
 use biqa::models::qpt::QptConfig;
 use biqa::nn::layers::{BatchNorm, Linear};
-use biqa::nn::norm::Seen;
+use biqa::nn::norm::{Norms, Seen};
 use biqa::nn::resnet::ResNetConfig;
 use biqa::nn::vit::VitConfig;
 use biqa::weights::{Arrays, WeightsError, freeze, load};
@@ -17,7 +17,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::encoder::{Backbone, Encoder, Norms};
+use super::encoder::{Backbone, Encoder};
 
 /// Sizes of the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -24,10 +24,9 @@ pub(super) fn start(
     let empty = Pretrain::new(config, &device.plain());
     let head = format!("{}.", config.backbone.head());
     let fresh = arrays.is_empty();
-    let mut all: Arrays = backbone(arrays)
+    let mut all: Arrays = backbone(arrays, &head)
         .0
         .into_iter()
-        .filter(|(key, _)| !key.starts_with(&head))
         .map(|(key, array)| (format!("{QUERIES}{key}"), array))
         .collect();
     visit(&empty, |key, value| {

@@ -146,10 +146,13 @@ fn an_unknown_key_of_a_config_is_refused_by_name() {
 
 #[test]
 fn qpt_takes_crops_of_any_size() {
-    let config = json!(QptConfig::preset("smoke").expect("a preset"));
-    for crop in [32, 40] {
-        let scorer = open("qpt", &config, &made_up("qpt", &config), crop).expect("it fits");
-        assert!(scorer.score(&picture()).expect("two crops").raw.is_finite(), "{crop}");
+    for preset in ["smoke", "mobilenet"] {
+        let config = json!(QptConfig::preset(preset).expect("a preset"));
+        for crop in [32, 40] {
+            let scorer = open("qpt", &config, &made_up("qpt", &config), crop).expect("it fits");
+            let score = scorer.score(&picture()).expect("two crops");
+            assert!(score.raw.is_finite(), "{preset}, {crop}");
+        }
     }
 }
 

@@ -19,7 +19,6 @@ use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
 use crate::nn::mobilenet::MobileNetV2;
-use crate::nn::resnet::ResNet;
 use crate::nn::vit::{Vit, VitConfig};
 use crate::weights::{self, Arrays, WeightsError};
 use csfiqa::{Concentration, Csfiqa, CsfiqaConfig};
@@ -28,7 +27,7 @@ use deiqt::{Deiqt, DeiqtConfig};
 use glintiqa::{GlintIqa, GlintIqaConfig};
 use lite::{Lite, LiteConfig};
 use lmliqa::{LmlIqa, LmlIqaConfig};
-use qpt::QptConfig;
+use qpt::{Qpt, QptConfig};
 
 /// What the registry says of a network.
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +160,7 @@ pub enum Network {
     /// See [`glintiqa`].
     GlintIqa(Box<GlintIqa>),
     /// See [`qpt`].
-    Qpt(Box<ResNet>),
+    Qpt(Box<Qpt>),
 }
 
 impl Network {
@@ -212,7 +211,7 @@ impl Network {
             "qpt" => {
                 let config = QptConfig::deserialize(config).map_err(|e| card(e.to_string()))?;
                 config.check().map_err(card)?;
-                Ok(Self::Qpt(Box::new(qpt::network(&config, device))))
+                Ok(Self::Qpt(Box::new(Qpt::new(&config, device))))
             }
             other => {
                 let known = registry().iter().any(|entry| entry.name == other);
@@ -291,7 +290,7 @@ impl Network {
             Self::LmlIqa(net) => net.score(looks),
             Self::Csfiqa(net) => net.score(looks),
             Self::GlintIqa(net) => net.score(looks),
-            Self::Qpt(net) => qpt::score(net, looks),
+            Self::Qpt(net) => net.score(looks),
         };
         weights::host(&scores).into_iter().map(f64::from).collect()
     }

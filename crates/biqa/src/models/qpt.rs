@@ -3,25 +3,65 @@
 //! Zhao, Yuan, Sun, Li, Wen, "Quality-aware Pre-trained Models for Blind Image Quality Assessment",
 //! CVPR 2023. Section numbers are those of `papers/qpt.md`. This file has the network that scores
 //! and the way to it from a pre-training checkpoint; its names are torchvision's, so a plain
-//! ResNet-50 of torchvision is a start too.
+//! ResNet-50 of torchvision is a start too. Ours beside it: the same layer on a MobileNetV2.
 //!
 //! Shapes: `b` crops.
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::nn::layers::BATCH_NORM_EPS;
+use crate::nn::mobilenet::MobileNetV2;
 use crate::nn::norm::Seen;
 use crate::nn::resnet::{ResNet, ResNetConfig};
 use crate::weights::Arrays;
+
+/// What looks at a crop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Backbone {
+    /// A ResNet; ResNet-50 is the paper's.
+    #[default]
+    #[serde(rename = "resnet")]
+    ResNet,
+    /// MobileNetV2, ours: `layers`, `width` and `bn_eps` are not read.
+    #[serde(rename = "mobilenet_v2")]
+    MobileNetV2,
+}
+
+impl Backbone {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde wants it so
+    fn is_resnet(&self) -> bool {
+        *self == Self::ResNet
+    }
+
+    /// How the names of its linear layer begin.
+    pub fn head(self) -> &'static str {
+        match self {
+            Self::ResNet => "fc.",
+            Self::MobileNetV2 => "classifier.",
+        }
+    }
+
+    /// The names of its linear layer's weight and bias.
+    pub fn linear(self) -> [&'static str; 2] {
+        match self {
+            Self::ResNet => ["fc.weight", "fc.bias"],
+            Self::MobileNetV2 => ["classifier.1.weight", "classifier.1.bias"],
+        }
+    }
+}
 
 /// Sizes of the network, by the specification's keys; the defaults are the paper's ResNet-50.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QptConfig {
-    /// Bottlenecks of each of the four stages.
+    /// What looks at a crop; left out of cards and digests where it is the paper's.
+    #[serde(skip_serializing_if = "Backbone::is_resnet")]
+    pub backbone: Backbone,
+    /// Bottlenecks of each of a ResNet's four stages.
     pub layers: Vec<usize>,
-    /// Planes of stem and first stage.
+    /// Planes of a ResNet's stem and first stage.
     pub width: usize,
     /// Scores a crop: 1.
     pub num_classes: usize,
@@ -31,7 +71,13 @@ pub struct QptConfig {
 
 impl Default for QptConfig {
     fn default() -> Self {
-        Self { layers: vec![3, 4, 6, 3], width: 64, num_classes: 1, bn_eps: BATCH_NORM_EPS }
+        Self {
+            backbone: Backbone::ResNet,
+            layers: vec![3, 4, 6, 3],
+            width: 64,
+            num_classes: 1,
+            bn_eps: BATCH_NORM_EPS,
+        }
     }
 }
 
@@ -39,20 +85,22 @@ impl QptConfig {
     /// A named set of sizes.
     ///
     /// `paper`: ResNet-50. `narrow`: a quarter of its planes, for machines without an accelerator.
-    /// `smoke`: one bottleneck a stage of 4 planes, for tests of the machinery.
+    /// `mobilenet`: MobileNetV2, ours. `smoke`: one bottleneck a stage of 4 planes, for tests of the
+    /// machinery.
     pub fn preset(name: &str) -> Option<Self> {
         let paper = Self::default();
         match name {
             "paper" => Some(paper),
             "narrow" => Some(Self { width: 16, ..paper }),
+            "mobilenet" => Some(Self { backbone: Backbone::MobileNetV2, ..paper }),
             "smoke" => Some(Self { layers: vec![1; 4], width: 4, ..paper }),
             _ => None,
         }
     }
 
-    /// The ResNet's sizes.
+    /// A ResNet's sizes.
     pub fn resnet(&self) -> ResNetConfig {
-        let Self { layers, width, num_classes, bn_eps } = self.clone();
+        let Self { layers, width, num_classes, bn_eps, .. } = self.clone();
         ResNetConfig { layers, width, num_classes, bn_eps }
     }
 
@@ -65,31 +113,62 @@ impl QptConfig {
     }
 }
 
-/// An empty network. `config` must have passed [`QptConfig::check`].
-pub fn network(config: &QptConfig, device: &Device) -> ResNet {
-    ResNet::new(&config.resnet(), device)
+/// MobileNetV2's width multiplier: that of the files there are.
+const WIDTH: f64 = 1.0;
+
+/// The network that scores.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // there is one
+pub enum Qpt {
+    /// Linear layer `fc`.
+    ResNet(ResNet),
+    /// Linear layer `classifier.1`.
+    MobileNetV2(MobileNetV2),
 }
 
-/// `[b, 3, h, w] -> [b]`: scores of crops of any size; a picture's score is their mean.
-pub fn score(net: &ResNet, x: Tensor<4>) -> Tensor<1> {
-    score_in(net, x, None)
-}
+impl Qpt {
+    /// An empty network. `config` must have passed [`QptConfig::check`].
+    pub fn new(config: &QptConfig, device: &Device) -> Self {
+        match config.backbone {
+            Backbone::ResNet => Self::ResNet(ResNet::new(&config.resnet(), device)),
+            Backbone::MobileNetV2 => {
+                Self::MobileNetV2(MobileNetV2::new(WIDTH, Some(config.num_classes), device))
+            }
+        }
+    }
 
-/// The same in training mode, where the batch norms use the batch and tell `seen`.
-pub fn score_in(net: &ResNet, x: Tensor<4>, seen: Option<&mut Seen>) -> Tensor<1> {
-    let features = net.forward(x, seen).features;
-    let [b, _] = features.dims();
-    let logits = net.logits(features).expect("QptConfig's check asks for one score a crop");
-    logits.reshape([b])
+    /// `[b, 3, h, w] -> [b]`: scores of crops of any size; a picture's score is their mean.
+    pub fn score(&self, x: Tensor<4>) -> Tensor<1> {
+        self.score_in(x, None)
+    }
+
+    /// The same for training. With `seen` the batch norms use the batch and tell `seen`.
+    pub fn score_in(&self, x: Tensor<4>, seen: Option<&mut Seen>) -> Tensor<1> {
+        let features = self.features(x, seen);
+        let [b, _] = features.dims();
+        let logits = match self {
+            Self::ResNet(net) => net.logits(features),
+            Self::MobileNetV2(net) => net.logits(features),
+        };
+        logits.expect("QptConfig's check asks for one score a crop").reshape([b])
+    }
+
+    /// `[b, 3, h, w] -> [b, c]`: what the linear layer reads.
+    pub fn features(&self, x: Tensor<4>, seen: Option<&mut Seen>) -> Tensor<2> {
+        match self {
+            Self::ResNet(net) => net.forward(x, seen).features,
+            Self::MobileNetV2(net) => net.pooled_in(x, seen),
+        }
+    }
 }
 
 /// The backbone of a file, and the names that were dropped with their reason's prefix.
 ///
-/// A pre-training checkpoint holds `base_encoder.` (the backbone, and the projector `fc.`),
-/// `momentum_encoder.`, `predictor.` and perhaps a `queue`; of it the backbone is kept. A
-/// classifier of torchvision holds the backbone and `fc.`. Anything else stays, for
+/// A pre-training checkpoint holds `base_encoder.` (the backbone, and the projector under
+/// [`Backbone::head`]), `momentum_encoder.`, `predictor.` and perhaps a `queue`; of it the backbone is
+/// kept. A classifier of torchvision holds the backbone and the head. Anything else stays, for
 /// [`crate::weights::load`] to refuse by name.
-pub fn backbone(arrays: Arrays) -> (Arrays, Vec<String>) {
+pub fn backbone(arrays: Arrays, head: &str) -> (Arrays, Vec<String>) {
     const ENCODER: &str = "base_encoder.";
     let pretrained = arrays.keys().any(|name| name.starts_with(ENCODER));
     let (mut kept, mut dropped) = (Arrays::new(), Vec::new());
@@ -98,7 +177,7 @@ pub fn backbone(arrays: Arrays) -> (Arrays, Vec<String>) {
         let training = ["momentum_encoder.", "predictor.", "queue"];
         let only_training = inner.is_none() && training.iter().any(|part| name.starts_with(part));
         let plain = inner.unwrap_or(&name);
-        if plain.starts_with("fc.") || (pretrained && only_training) {
+        if plain.starts_with(head) || (pretrained && only_training) {
             dropped.push(name);
         } else {
             kept.insert(plain.to_owned(), array);
@@ -116,7 +195,7 @@ mod tests {
     #[test]
     fn the_paper_size_has_the_counted_parameters() {
         let config = QptConfig::preset("paper").expect("a preset");
-        let all = collect(&network(&config, &Device::flex()));
+        let all = collect(&Qpt::new(&config, &Device::flex()));
         let is_buffer = |name: &str| name.contains(".running_");
         let parameters = all.iter().filter(|(name, _)| !is_buffer(name));
         assert_eq!(parameters.map(|(_, a)| a.data.len()).sum::<usize>(), 23_510_081);
@@ -126,14 +205,14 @@ mod tests {
 
     #[test]
     fn every_preset_scores_crops_of_any_size() {
-        for preset in ["narrow", "smoke"] {
+        for preset in ["narrow", "mobilenet", "smoke"] {
             let config = QptConfig::preset(preset).expect("a preset");
             config.check().expect("it fits");
-            let net = filled(network(&config, &Device::flex()), |_| ());
+            let net = filled(Qpt::new(&config, &Device::flex()), |_| ());
             for side in [32, 45] {
                 let crops = pictures(2, side);
-                let scores = host(&score(&net, crops.clone()));
-                let alone = host(&score(&net, crops.narrow(0, 1, 1)));
+                let scores = host(&net.score(crops.clone()));
+                let alone = host(&net.score(crops.narrow(0, 1, 1)));
                 close(&scores[1..], &alone, 1e-5);
             }
         }
@@ -144,7 +223,7 @@ mod tests {
     #[test]
     fn a_pre_training_checkpoint_becomes_a_backbone_and_names_what_it_drops() {
         let config = QptConfig::preset("smoke").expect("a preset");
-        let net = network(&config, &Device::flex());
+        let net = Qpt::new(&config, &Device::flex());
         let mut wanted = arrays(&net);
         wanted.retain(|name, _| !name.starts_with("fc."));
         let mut file = Arrays::new();
@@ -160,7 +239,7 @@ mod tests {
         }
         file.insert("queue".to_owned(), small.clone());
         let number = file.len();
-        let (kept, dropped) = backbone(file);
+        let (kept, dropped) = backbone(file, "fc.");
         assert_eq!(kept, wanted);
         assert_eq!(dropped.len() + kept.len(), number, "every tensor is accounted for");
         assert!(dropped.contains(&"base_encoder.fc.0.weight".to_owned()));
@@ -175,9 +254,24 @@ mod tests {
     fn a_classifier_of_torchvision_is_a_backbone_too() {
         let config = ResNetConfig { num_classes: 7, ..QptConfig::default().resnet() };
         let config = ResNetConfig { layers: vec![1; 4], width: 4, ..config };
-        let (kept, dropped) = backbone(arrays(&ResNet::new(&config, &Device::flex())));
+        let (kept, dropped) = backbone(arrays(&ResNet::new(&config, &Device::flex())), "fc.");
         assert_eq!(dropped, ["fc.bias", "fc.weight"]);
         assert!(kept.contains_key("layer4.0.conv3.weight"));
+    }
+
+    /// torchvision's MobileNetV2 has 3,504,872 parameters, 1,281,000 of them in its classifier.
+    #[test]
+    fn a_mobilenet_keeps_torchvisions_names() {
+        let config = QptConfig::preset("mobilenet").expect("a preset");
+        let all = collect(&Qpt::new(&config, &Device::flex()));
+        let parameters = all.iter().filter(|(name, _)| !name.contains(".running_"));
+        let sum = parameters.map(|(_, a)| a.data.len()).sum::<usize>();
+        assert_eq!(sum, 3_504_872 - 1_281_000 + 1281);
+        let [weight, bias] = config.backbone.linear();
+        assert_eq!((&all[weight].shape[..], &all[bias].shape[..]), (&[1, 1280][..], &[1][..]));
+        let (kept, dropped) = backbone(all, config.backbone.head());
+        assert_eq!(dropped, [bias, weight]);
+        assert!(kept.contains_key("features.18.1.running_var"));
     }
 
     #[test]

@@ -90,10 +90,12 @@ impl MobileNetV2 {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let [last] = self.features(x, 0, LAST).split_off(LAST).try_into().expect("one is left");
         let pooled = super::pool::mean(last);
-        match &self.classifier {
-            Some(classifier) => classifier._1.forward(pooled),
-            None => pooled,
-        }
+        self.logits(pooled.clone()).unwrap_or(pooled)
+    }
+
+    /// `[b, c] -> [b, classes]`: the classifier's answer, where there is one.
+    pub fn logits(&self, features: Tensor<2>) -> Option<Tensor<2>> {
+        self.classifier.as_ref().map(|classifier| classifier._1.forward(features))
     }
 }
 

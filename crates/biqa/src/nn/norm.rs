@@ -9,11 +9,32 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::layers::buffer;
 
 /// What a step adds of the batch's statistics to the stored ones (PyTorch's default).
 pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
+
+/// Which statistics a backbone's batch norms use while it learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Norms {
+    /// Those of the batch; in QPT's pre-training view by view, as in MoCo v3.
+    #[default]
+    Batch,
+    /// The stored ones of the weights it starts from, which stay: ours, because a step then costs a
+    /// fraction on a processor. Projector and predictor of a pre-training always use the batch.
+    Stored,
+}
+
+impl Norms {
+    /// Whether they use the batch.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde wants it so
+    pub fn is_batch(&self) -> bool {
+        *self == Self::Batch
+    }
+}
 
 /// The statistics that batch norms saw, one entry a buffer and forward pass.
 ///
