@@ -49,8 +49,11 @@ fn loss(case: &Case) -> Result<Tensors, GoldenError> {
     let inputs = case.inputs()?;
     let input = inputs.get("prediction")?;
     let prediction = flat(input, &device).require_grad();
-    let loss =
-        smooth_l1(prediction.clone(), flat(inputs.get("label")?, &device), case.number("beta")?);
+    let loss = smooth_l1(
+        prediction.clone(),
+        flat(inputs.get("label")?, &device),
+        case.number_or("beta", 1.0),
+    );
     let grads = loss.backward();
     let grad = prediction.grad(&grads).ok_or_else(|| GoldenError::Code("no gradient".into()))?;
     Ok(Tensors(BTreeMap::from([
@@ -69,9 +72,11 @@ fn config(case: &Case) -> Result<AdamWConfig, GoldenError> {
     serde_json::from_value(config).map_err(|e| GoldenError::Code(e.to_string()))
 }
 
-/// `weight` decays, `bias` does not.
-fn group(name: &str, lr: f64) -> Group {
-    Group { lr, decay: name == "weight" }
+/// What `no_decay` does not name decays.
+fn group(case: &Case, name: &str, lr: f64) -> Group {
+    let left = case.config.get("no_decay").and_then(|list| list.as_array());
+    let is_left = left.map_or(name == "bias", |list| list.iter().any(|left| left == name));
+    Group { lr, decay: !is_left }
 }
 
 /// What a case follows over the steps.
@@ -88,6 +93,7 @@ struct Trace {
 impl Trace {
     fn step(
         &mut self,
+        case: &Case,
         optim: &mut AdamW,
         values: [Tensor<1>; 2],
         grads: [Tensor<1>; 2],
@@ -102,8 +108,8 @@ impl Trace {
         let clip = optim.clip_factor(norm);
         optim.begin_step();
         let [weight, bias] = values;
-        let weight = optim.update("weight", weight, weight_grad * clip, group("weight", lr));
-        let bias = optim.update("bias", bias, bias_grad * clip, group("bias", lr));
+        let weight = optim.update("weight", weight, weight_grad * clip, group(case, "weight", lr));
+        let bias = optim.update("bias", bias, bias_grad * clip, group(case, "bias", lr));
         let state = optim.state();
         let moment = |key: &str| {
             let data = state[key].data.clone();
@@ -146,7 +152,7 @@ fn adamw(case: &Case) -> Result<Tensors, GoldenError> {
             Tensor::from_data(TensorData::new(all[k * n..(k + 1) * n].to_vec(), [n]), &device)
         };
         let grads = [part(&gw, weight.f32s().len()), part(&gb, bias.f32s().len())];
-        values = trace.step(&mut optim, values, grads, lr);
+        values = trace.step(case, &mut optim, values, grads, lr);
     }
     Ok(trace.tensors(&weight.shape, &bias.shape))
 }
@@ -165,14 +171,17 @@ fn linear_problem(case: &Case) -> Result<Tensors, GoldenError> {
     let mut trace = Trace::default();
     for lr in inputs.get("lr")?.f64s() {
         let [w, b] = values.clone().map(|v| Tensor::from_inner(v).require_grad());
-        let n = input.shape[0];
-        let prediction = x.clone().matmul(w.clone().reshape([-1, 1])).reshape([n]) + b.clone();
-        let loss = smooth_l1(prediction, target.clone(), 1.0);
+        let [n, i] = [input.shape[0], input.shape[1]];
+        let o = b.dims()[0];
+        let prediction =
+            x.clone().matmul(w.clone().reshape([o, i]).transpose()) + b.clone().unsqueeze::<2>();
+        let prediction = prediction.reshape([n * o]);
+        let loss = smooth_l1(prediction, target.clone(), case.number_or("beta", 1.0));
         let grads = loss.backward();
         let grad =
             |v: &Tensor<1>| v.grad(&grads).ok_or_else(|| GoldenError::Code("no gradient".into()));
         trace.loss.push(f64::from(loss.into_scalar::<f32>()));
-        values = trace.step(&mut optim, values, [grad(&w)?, grad(&b)?], lr);
+        values = trace.step(case, &mut optim, values, [grad(&w)?, grad(&b)?], lr);
     }
     Ok(trace.tensors(&weight.shape, &bias.shape))
 }

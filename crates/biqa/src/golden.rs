@@ -122,6 +122,30 @@ impl Case {
             .ok_or(GoldenError::Missing { what: "config number", name: key.to_owned() })
     }
 
+    /// A number of the config, where it has one.
+    pub fn number_or(&self, key: &str, default: f64) -> f64 {
+        self.config.get(key).and_then(Value::as_f64).unwrap_or(default)
+    }
+
+    /// A switch of the config, where it has one.
+    pub fn switch_or(&self, key: &str, default: bool) -> bool {
+        self.config.get(key).and_then(Value::as_bool).unwrap_or(default)
+    }
+
+    /// What a case of a full-size network holds: some rows, and a range of channels. `None` where it
+    /// holds everything.
+    pub fn slices(&self) -> Option<(Vec<usize>, std::ops::Range<usize>)> {
+        let whole = |value: &Value| value.as_u64().and_then(|v| usize::try_from(v).ok());
+        let list = |key: &str| -> Option<Vec<usize>> {
+            self.config.get(key)?.as_array()?.iter().map(whole).collect()
+        };
+        let channels = match list("slice_channels").as_deref() {
+            Some(&[first, end]) => first..end,
+            _ => 0..16,
+        };
+        Some((list("slice_tokens")?, channels))
+    }
+
     /// A whole number of the config.
     pub fn integer(&self, key: &str) -> Result<u64, GoldenError> {
         self.config
@@ -263,7 +287,7 @@ pub fn run(
 ) -> Summary {
     let mut summary = Summary::default();
     for folder in folders(prefixes) {
-        let outcome = Case::load(&folder).and_then(|case| compute(&case));
+        let outcome = Case::load(&folder).and_then(|case| caught(&case, &compute));
         match outcome {
             Ok(()) => summary.passed += 1,
             Err(GoldenError::NotBuilt(name)) if not_built.iter().any(|(n, _)| *n == name) => {
@@ -287,6 +311,19 @@ pub fn run(
         eprintln!("  run by {test}: {count} cases");
     }
     summary
+}
+
+/// A panic in one case is that case's failure; the others run.
+fn caught(
+    case: &Case,
+    compute: impl Fn(&Case) -> Result<(), GoldenError>,
+) -> Result<(), GoldenError> {
+    let run = std::panic::AssertUnwindSafe(|| compute(case));
+    std::panic::catch_unwind(run).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(GoldenError::Code(format!("it panicked: {}", said.unwrap_or("without a word"))))
+    })
 }
 
 #[cfg(test)]

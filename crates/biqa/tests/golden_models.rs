@@ -3,6 +3,7 @@
 
 use biqa::golden::{self, Case, Data, GoldenError, Tensor as Golden, Tensors};
 use biqa::models;
+use biqa::nn::layers::BATCH_NORM_EPS;
 use biqa::nn::mobilenet::{LAST, MobileNetV2};
 use biqa::nn::vit::{Vit, VitOutput};
 use biqa::weights::{Array, Arrays, host, load, visit};
@@ -27,8 +28,11 @@ fn golden_every_network_case_is_within_its_tolerance() {
 
 fn mobilenet(case: &Case) -> Result<(), GoldenError> {
     let device = Device::flex();
-    let classes = case.integer("num_classes")? as usize;
-    let net = models::mobilenet_v2(case.number("width_mult")?, Some(classes), &device);
+    let classes = Some(case.integer("num_classes")? as usize).filter(|&classes| classes > 0);
+    if case.number_or("bn_eps", BATCH_NORM_EPS) != BATCH_NORM_EPS {
+        return Err(GoldenError::Code("MobileNetV2's bn_eps is 1e-5".to_owned()));
+    }
+    let net = models::mobilenet_v2(case.number("width_mult")?, classes, &device);
     let net = filled(net, case)?;
     let image = tensor::<4>(case.inputs()?.get("image")?, &device);
     let found = mobilenet_outputs(&net, image.clone());
@@ -45,6 +49,7 @@ fn mobilenet_outputs(net: &MobileNetV2, image: Tensor<4>) -> Tensors {
         found.insert(format!("features.{i}.mean"), golden(biqa::nn::pool::mean(map.clone())));
         let corner = [0..b, 0..c.min(8), 0..h.min(4), 0..w.min(4)];
         found.insert(format!("features.{i}.corner"), golden(map.clone().slice(corner)));
+        found.insert(format!("features.{i}"), golden(map.clone()));
     }
     found.insert("pooled".to_owned(), golden(biqa::nn::pool::mean(maps[LAST].clone())));
     found.insert("logits".to_owned(), golden(net.forward(image)));
@@ -54,16 +59,13 @@ fn mobilenet_outputs(net: &MobileNetV2, image: Tensor<4>) -> Tensors {
 fn vit(case: &Case) -> Result<(), GoldenError> {
     let device = Device::flex();
     let mut config = case.config.clone();
-    let slices: Option<Vec<usize>> = config
-        .get("slice_tokens")
-        .and_then(|v| v.as_array())
-        .map(|v| v.iter().filter_map(serde_json::Value::as_u64).map(|i| i as usize).collect());
     if let Some(map) = config.as_object_mut() {
         map.retain(|key, _| !key.starts_with("slice_"));
     }
     let net = models::vit(&config, &device).map_err(|e| GoldenError::Code(e.to_string()))?;
     let net = filled(net, case)?;
     let image = tensor::<4>(case.inputs()?.get("image")?, &device);
+    // There is no dropout: training mode is the same function.
     if case.kind == "grad" {
         let net = net.train();
         let out = net.forward(image.autodiff());
@@ -82,9 +84,14 @@ fn vit(case: &Case) -> Result<(), GoldenError> {
         found.insert("logits".to_owned(), golden(logits));
     }
     for (name, z) in all {
-        if let Some(rows) = &slices {
-            let parts = rows.iter().filter(|&&t| t < z.dims()[1]);
-            let parts = parts.map(|&t| z.clone().narrow(1, t, 1).narrow(2, 0, 16)).collect();
+        if let Some((rows, channels)) = case.slices() {
+            // The patches before the class token joins are one fewer.
+            let rows = rows.iter().filter(|&&t| t < z.dims()[1]);
+            let end = channels.end.min(z.dims()[2]);
+            let part = |&t: &usize| {
+                z.clone().narrow(1, t, 1).narrow(2, channels.start, end - channels.start)
+            };
+            let parts = rows.map(part).collect();
             found.insert(format!("slice.{name}"), golden(Tensor::cat(parts, 1)));
         }
         found.insert(name, golden(z));
@@ -94,7 +101,8 @@ fn vit(case: &Case) -> Result<(), GoldenError> {
 
 /// `loss = sum(r * logits)`, gradients by the parameters' names.
 fn vit_grad(case: &Case, net: &Vit, out: &VitOutput) -> Result<(), GoldenError> {
-    let logits = out.logits.clone().expect("the case has a classifier");
+    let logits = out.logits.clone();
+    let logits = logits.ok_or_else(|| GoldenError::Code("no classifier".to_owned()))?;
     let r = tensor::<2>(case.inputs()?.get("r")?, &logits.device());
     let loss = (logits.clone() * r).sum();
     let grads = loss.backward();
@@ -112,9 +120,9 @@ fn collect_grads(net: &Vit, grads: &burn::tensor::Gradients, found: &mut BTreeMa
     }
     impl burn::module::ModuleVisitor for Visitor<'_> {
         fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-            if let Some(grad) = param.val().grad(self.grads) {
-                self.found.insert(format!("grad.{}", self.path.name()), golden(grad));
-            }
+            let value = param.val();
+            let grad = value.grad(self.grads).unwrap_or_else(|| value.inner().zeros_like());
+            self.found.insert(format!("grad.{}", self.path.name()), golden(grad));
         }
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);

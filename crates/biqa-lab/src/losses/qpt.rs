@@ -3,7 +3,7 @@
 //!
 //! Shapes: `m` rows (degraded pictures), `d` numbers of an embedding, `u` queued keys.
 
-use biqa::nn::layers::unit;
+use biqa::nn::layers::{UNIT_EPS, unit_by};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,14 @@ pub struct QcConfig {
     pub symmetric: bool,
     /// A factor on the loss.
     pub loss_scale: LossScale,
+    /// The least length that an embedding is divided by. Left out of digests where it is the default.
+    #[serde(skip_serializing_if = "is_unit_eps")]
+    pub normalize_eps: f64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde wants it so
+fn is_unit_eps(eps: &f64) -> bool {
+    *eps == UNIT_EPS
 }
 
 impl Default for QcConfig {
@@ -33,6 +41,7 @@ impl Default for QcConfig {
             w_content: 1.0,
             symmetric: true,
             loss_scale: LossScale::None,
+            normalize_eps: UNIT_EPS,
         }
     }
 }
@@ -81,6 +90,7 @@ pub fn qc_terms(
     let device = queries.device();
     let queued = queue.as_ref().map_or(0, |queue| queue.dims()[0]);
     // (1)
+    let unit = |v| unit_by(v, config.normalize_eps);
     let keys = match queue {
         Some(queue) => Tensor::cat(vec![unit(keys), unit(queue)], 0),
         None => unit(keys),

@@ -104,20 +104,41 @@ pub fn grad_norm(found: &Found) -> f64 {
     squares.sum::<f64>().sqrt()
 }
 
-/// Adds `slice.NAME = X[:, slice_tokens, 0:16]` of token sequences, where the case asks for slices.
-/// `decoder` outputs keep all their tokens.
+/// Adds `slice.NAME = X[:, slice_tokens, slice_channels]` of token sequences, where the case asks for
+/// slices. `decoder` outputs keep all their tokens.
 pub fn slices(case: &Case, outputs: &[(String, Tensor<3>)], found: &mut Found) {
-    let Some(list) = case.config.get("slice_tokens").and_then(|v| v.as_array()) else { return };
-    let tokens: Vec<usize> =
-        list.iter().filter_map(serde_json::Value::as_u64).map(|t| t as usize).collect();
+    let Some((tokens, channels)) = case.slices() else { return };
     for (name, x) in outputs {
-        let x = x.clone().narrow(2, 0, 16);
-        let part = if name.starts_with("decoder") {
-            x
-        } else {
-            let rows = tokens.iter().map(|&t| x.clone().narrow(1, t, 1)).collect();
-            Tensor::cat(rows, 1)
-        };
+        let x = cut(x.clone(), 2, &channels);
+        let part = if name.starts_with("decoder") { x } else { rows(x, 1, &tokens) };
         found.insert(format!("slice.{name}"), golden(part));
     }
+}
+
+/// A range of a dimension, as far as it goes.
+pub fn cut<const D: usize>(x: Tensor<D>, dim: usize, range: &std::ops::Range<usize>) -> Tensor<D> {
+    let end = range.end.min(x.dims()[dim]);
+    x.narrow(dim, range.start, end - range.start)
+}
+
+/// Some rows of a dimension, in their order.
+pub fn rows<const D: usize>(x: Tensor<D>, dim: usize, at: &[usize]) -> Tensor<D> {
+    Tensor::cat(at.iter().map(|&t| x.clone().narrow(dim, t, 1)).collect(), dim)
+}
+
+/// The splitmix rule's array of a name, or the file's.
+pub fn array(case: &Case, name: &str, shape: &[usize]) -> Result<Array, GoldenError> {
+    if case.weights.is_string() {
+        let tensors = case.weight_tensors()?;
+        let found = tensors.get(name)?;
+        return Ok(Array { shape: found.shape.clone(), data: found.f32s() });
+    }
+    Ok(Array { shape: shape.to_vec(), data: golden::splitmix_weights(name, shape) })
+}
+
+/// All numbers of a stored tensor in a row.
+pub fn flat(t: &Golden, device: &Device) -> Tensor<1> {
+    let values = t.f32s();
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
 }

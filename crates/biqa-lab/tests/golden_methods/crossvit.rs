@@ -8,7 +8,7 @@ use biqa::weights::load;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::{Found, arrays, code, config, filled, golden, tensor};
+use crate::common::{Found, array, code, config, cut, filled, golden, tensor};
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
     let found = match case.model.as_str() {
@@ -38,7 +38,7 @@ pub fn outputs(out: CrossVitOutput) -> Found {
             let [b, n, d] = x.dims();
             let mean = x.clone().narrow(1, 1, n - 1).mean_dim(1).reshape([b, d]);
             let class = x.clone().narrow(1, 0, 1).reshape([b, d]);
-            found.insert(format!("{name}.first4"), golden(x.clone().narrow(1, 0, 4)));
+            found.insert(format!("{name}.first4"), golden(cut(x.clone(), 1, &(0..4))));
             found.insert(format!("{name}.last"), golden(x.clone().narrow(1, n - 1, 1)));
             found.insert(format!("{name}.mean"), golden(mean));
             found.insert(format!("{name}.cls"), golden(class));
@@ -54,40 +54,38 @@ fn resize(case: &Case) -> Result<Found, GoldenError> {
     Ok(Found::from([("y".to_owned(), golden(bicubic(x, height, width)))]))
 }
 
-fn switch(case: &Case, key: &'static str) -> Result<bool, GoldenError> {
-    let value = case.config.get(key).and_then(serde_json::Value::as_bool);
-    value.ok_or(GoldenError::Missing { what: "config switch", name: key.to_owned() })
-}
-
 fn llama(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let config = LlamaConfig {
         hidden: case.integer("hidden")? as usize,
         heads: case.integer("heads")? as usize,
         ffn: case.integer("ffn")? as usize,
-        rms_eps: case.number("rms_eps")?,
-        rope: switch(case, "rope")?,
-        causal: switch(case, "causal")?,
-        rope_theta: case.number("rope_theta")?,
+        rms_eps: case.number_or("rms_eps", 1e-6),
+        rope: case.switch_or("rope", false),
+        causal: case.switch_or("causal", false),
+        rope_theta: case.number_or("rope_theta", 1e4),
     };
     config.check().map_err(code)?;
     let block = LlamaBlock::new(&config, &device);
     let block = filled(block, case, |name| name != "norm.weight")?;
-    let norm = if switch(case, "final_norm")? {
-        let weight = arrays(&case.weight_tensors()?).remove("norm.weight");
-        let weight = weight.ok_or_else(|| code("no norm.weight"))?;
+    let norm = if case.switch_or("final_norm", false) {
+        let weight = array(case, "norm.weight", &[config.hidden])?;
         let empty = RmsNorm::new(config.hidden, config.rms_eps, &device);
         let arrays = [("weight".to_owned(), weight)].into();
         Some(load(empty, arrays, "the case", "norm").map_err(code)?)
     } else {
         None
     };
+    let normed = |y: Tensor<3>| match &norm {
+        Some(norm) => norm.forward(y),
+        None => y,
+    };
     let inputs = case.inputs()?;
     let x: Tensor<3> = tensor(inputs.get("x")?, &device);
     if case.kind == "grad" {
         let block = block.train();
         let x = x.autodiff().require_grad();
-        let y = block.forward(x.clone());
+        let y = normed(block.forward(x.clone()));
         let grad_y = tensor::<3>(inputs.get("grad_y")?, &y.device());
         let grads = (y.clone() * grad_y).sum().backward();
         let grad = x.grad(&grads).ok_or_else(|| code("no gradient"))?;
@@ -98,12 +96,7 @@ fn llama(case: &Case) -> Result<Found, GoldenError> {
         }
         return Ok(Found::from([("y".to_owned(), golden(y)), ("grad.x".to_owned(), golden(grad))]));
     }
-    let y = block.forward(x);
-    let y = match norm {
-        Some(norm) => norm.forward(y),
-        None => y,
-    };
-    Ok(Found::from([("y".to_owned(), golden(y))]))
+    Ok(Found::from([("y".to_owned(), golden(normed(block.forward(x))))]))
 }
 
 /// The gradients that there are, `grad.NAME`.

@@ -11,17 +11,31 @@ use burn::tensor::{Device, Tensor};
 use crate::common::{Found, bits, code, config, filled, golden, gradients, slices, tensor};
 
 /// Keys of a case that are not the network's: training, slices, and rules with one value.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 24] = [
     "slice_tokens",
     "slice_channels",
     "local_tokens",
     "token_order",
+    "mask_enabled",
     "mask_layout",
     "mask_ratio",
+    "contrast_enabled",
     "contrast_weight",
+    "contrast_layers",
+    "contrast_features",
     "temperature",
     "beta",
     "pairs",
+    "hard",
+    "pos",
+    "pos_pool",
+    "neg",
+    "neg_pool",
+    "hard_pos",
+    "hard_neg",
+    "rounding",
+    "ties",
+    "normalise",
 ];
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
@@ -70,12 +84,21 @@ fn outputs(case: &Case, out: CsiqaOutput) -> Found {
 
 /// The keys of a case that recipes have in groups.
 fn options(case: &Case) -> Result<CsiqaOptions, GoldenError> {
-    let mut options = CsiqaOptions { beta: case.number("beta")?, ..CsiqaOptions::default() };
-    options.mask.ratio = case.number("mask_ratio")?;
+    let mut options = CsiqaOptions::default();
+    options.beta = case.number_or("beta", options.beta);
+    options.mask.enabled = case.switch_or("mask_enabled", true);
+    options.mask.ratio = case.number_or("mask_ratio", options.mask.ratio);
     options.mask.layout = layout(case)?;
-    options.contrast.weight = case.number("contrast_weight")?;
-    options.contrast.temperature = case.number("temperature")?;
-    let Shares { pos, pos_pool, neg, neg_pool, hard_pos, hard_neg } = shares(case)?;
+    let contrast = &mut options.contrast;
+    contrast.enabled = case.switch_or("contrast_enabled", true);
+    contrast.hard = hard(case);
+    contrast.weight = case.number_or("contrast_weight", contrast.weight);
+    contrast.temperature = case.number_or("temperature", contrast.temperature);
+    if let Some(layers) = case.config.get("contrast_layers") {
+        contrast.layers = serde_json::from_value(layers.clone()).map_err(code)?;
+    }
+    contrast.features = features(case)?;
+    let Shares { pos, pos_pool, neg, neg_pool, hard_pos, hard_neg } = shares(case);
     (options.contrast.pos, options.contrast.pos_pool) = (pos, pos_pool);
     (options.contrast.neg, options.contrast.neg_pool) = (neg, neg_pool);
     (options.contrast.hard_pos, options.contrast.hard_neg) = (hard_pos, hard_neg);
@@ -83,51 +106,81 @@ fn options(case: &Case) -> Result<CsiqaOptions, GoldenError> {
 }
 
 fn layout(case: &Case) -> Result<Layout, GoldenError> {
-    match case.text("mask_layout")? {
-        "intended" => Ok(Layout::Intended),
-        "released" => Ok(Layout::Released),
-        other => Err(code(format!("mask_layout {other:?}"))),
+    match case.text("mask_layout") {
+        Ok("intended") | Err(_) => Ok(Layout::Intended),
+        Ok("released") => Ok(Layout::Released),
+        Ok(other) => Err(code(format!("mask_layout {other:?}"))),
     }
 }
 
-/// The sizes of the sets, in the group `pairs` or at the top.
-fn shares(case: &Case) -> Result<Shares, GoldenError> {
-    let group = case.config.get("pairs").unwrap_or(&case.config);
-    let share = |key: &'static str| {
-        let value = group.get(key).and_then(serde_json::Value::as_f64);
-        value.ok_or(GoldenError::Missing { what: "config number", name: key.to_owned() })
-    };
-    Ok(Shares {
-        pos: share("pos")?,
-        pos_pool: share("pos_pool")?,
-        neg: share("neg")?,
-        neg_pool: share("neg_pool")?,
-        hard_pos: share("hard_pos")?,
-        hard_neg: share("hard_neg")?,
-    })
+fn features(case: &Case) -> Result<Features, GoldenError> {
+    match case.config.get("contrast_features") {
+        Some(features) => serde_json::from_value(features.clone()).map_err(code),
+        None => Ok(Features::AllTokens),
+    }
+}
+
+/// What is said of the pairs, in the group `pairs` or at the top.
+fn of_pairs<'a>(case: &'a Case, key: &str) -> Option<&'a serde_json::Value> {
+    let group = case.config.get("pairs").and_then(|pairs| pairs.get(key));
+    group.or_else(|| case.config.get(key))
+}
+
+fn hard(case: &Case) -> bool {
+    of_pairs(case, "hard").and_then(serde_json::Value::as_bool).unwrap_or(true)
+}
+
+/// The sizes of the sets.
+fn shares(case: &Case) -> Shares {
+    let Shares { pos, pos_pool, neg, neg_pool, hard_pos, hard_neg } = Shares::default();
+    let share =
+        |key, default| of_pairs(case, key).and_then(serde_json::Value::as_f64).unwrap_or(default);
+    Shares {
+        pos: share("pos", pos),
+        pos_pool: share("pos_pool", pos_pool),
+        neg: share("neg", neg),
+        neg_pool: share("neg_pool", neg_pool),
+        hard_pos: share("hard_pos", hard_pos),
+        hard_neg: share("hard_neg", hard_neg),
+    }
 }
 
 fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let (sizes, net) = network(case)?;
-    let method = CsiqaMethod::new(sizes, options(case)?);
+    let options = options(case)?;
+    let method = CsiqaMethod::new(sizes, options);
     let inputs = case.inputs()?;
     let image: Tensor<4> = tensor(inputs.get("image")?, &Device::flex());
-    let (labels, teacher) = (inputs.get("label")?.f32s(), inputs.get("teacher_score")?.f32s());
-    let u = inputs.get("mask_u")?.f32s();
+    let labels = inputs.get("label")?.f32s();
+    let teacher = if options.contrast.enabled && options.contrast.hard {
+        Some(inputs.get("teacher_score")?.f32s())
+    } else {
+        None
+    };
+    let u = if options.mask.enabled { inputs.get("mask_u")?.f32s() } else { Vec::new() };
     let per_block = u.len() / sizes.depth;
-    let mask_u = |block: usize| Some(u[block * per_block..(block + 1) * per_block].to_vec());
+    let wanted = labels.len() * sizes.num_heads * (sizes.tokens() - 1);
+    if options.mask.enabled && (per_block != wanted || u.len() != sizes.depth * wanted) {
+        return Err(code("mask_u has another size"));
+    }
+    let mask_u = |block: usize| {
+        options.mask.enabled.then(|| u[block * per_block..(block + 1) * per_block].to_vec())
+    };
 
     let net = net.train();
-    let losses = method.losses(&net, image.autodiff(), &labels, Some(&teacher), mask_u);
+    let losses = method.losses(&net, image.autodiff(), &labels, teacher.as_deref(), mask_u);
     let CsiqaLosses { output, pairs, layers, contrast, smooth_l1 } = losses;
-    let contrast = contrast.ok_or_else(|| code("no contrast"))?;
+    let nothing = Tensor::zeros([1], &smooth_l1.device());
+    let contrast = contrast.unwrap_or(nothing);
     let loss = smooth_l1.clone() + contrast.clone();
     let mut found = outputs(case, output);
     found.extend(told(&pairs, "pairs.pos", "pairs.neg"));
     if with_grads {
         gradients(&net, &loss.backward(), &mut found);
     }
-    found.insert("contrast.layer".to_owned(), golden(Tensor::cat(layers, 0)));
+    if !layers.is_empty() {
+        found.insert("contrast.layer".to_owned(), golden(Tensor::cat(layers, 0)));
+    }
     found.insert("contrast".to_owned(), golden(contrast));
     found.insert("loss.smooth_l1".to_owned(), golden(smooth_l1));
     found.insert("loss".to_owned(), golden(loss));
@@ -136,9 +189,9 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
 
 fn pairs_of(case: &Case) -> Result<Pairs, GoldenError> {
     let inputs = case.inputs()?;
-    let (labels, teacher) = (inputs.get("label")?.f32s(), inputs.get("teacher_score")?.f32s());
-    let hard = case.config.get("hard").and_then(serde_json::Value::as_bool).unwrap_or(true);
-    Ok(pairs(&labels, hard.then_some(&teacher), &shares(case)?))
+    let labels = inputs.get("label")?.f32s();
+    let teacher = if hard(case) { Some(inputs.get("teacher_score")?.f32s()) } else { None };
+    Ok(pairs(&labels, teacher.as_deref(), &shares(case)))
 }
 
 fn told(pairs: &Pairs, pos: &str, neg: &str) -> Found {
@@ -153,8 +206,8 @@ fn one_layer(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex().autodiff();
     let features: Tensor<3> = tensor(case.inputs()?.get("features")?, &device).require_grad();
     let pairs = pairs_of(case)?;
-    let of = Features::AllTokens.of(features.clone());
-    let loss = contrast(of, &pairs, case.number("temperature")?);
+    let of = self::features(case)?.of(features.clone());
+    let loss = contrast(of, &pairs, case.number_or("temperature", 0.3));
     let grad = features.grad(&loss.backward()).ok_or_else(|| code("no gradient"))?;
     let mut found = told(&pairs, "pos", "neg");
     found.insert("loss".to_owned(), golden(loss));
@@ -168,7 +221,8 @@ fn mask(case: &Case) -> Result<Found, GoldenError> {
     let &[depth, b, h, others] = u.shape.as_slice() else { return Err(code("mask_u")) };
     let n = others + 1;
     // Blocks are images further along: every one has numbers of its own.
-    let mask = visible(&u.f32s(), [depth * b, h, n], case.number("mask_ratio")?, layout(case)?);
+    let mask =
+        visible(&u.f32s(), [depth * b, h, n], case.number_or("mask_ratio", 0.3), layout(case)?);
     let mask = mask.ok_or_else(|| code("mask_u has another size"))?;
     Ok(Found::from([("mask".to_owned(), bits(&mask, &[depth, b, h, n, n]))]))
 }

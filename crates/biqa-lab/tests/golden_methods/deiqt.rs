@@ -6,7 +6,9 @@ use biqa_lab::losses::regression::smooth_l1;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::{Found, config, filled, golden, grad_norm, gradients, numbers, slices, tensor};
+use crate::common::{
+    Found, config, filled, flat, golden, grad_norm, gradients, numbers, slices, tensor,
+};
 
 /// Keys of a case that are not the network's.
 const OTHERS: [&str; 5] = ["slice_tokens", "slice_channels", "loss", "beta", "reduction"];
@@ -21,7 +23,8 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
     let image: Tensor<4> = tensor(case.inputs()?.get("image")?, &device);
     let found = match case.kind.as_str() {
         "forward" => forward(case, net.forward(image)),
-        "grad" => grad(case, net.train(), image.autodiff())?,
+        "grad" => training(case, net.train(), image.autodiff(), true)?,
+        "train_forward" => training(case, net.train(), image.autodiff(), false)?,
         other => return Err(GoldenError::NotBuilt(format!("deiqt {other}"))),
     };
     case.compare_all(&Tensors(found))
@@ -46,16 +49,23 @@ fn forward(case: &Case, out: DeiqtOutput) -> Found {
     found
 }
 
-fn grad(case: &Case, net: Deiqt, image: Tensor<4>) -> Result<Found, GoldenError> {
-    let label: Tensor<2> = tensor(case.inputs()?.get("label")?, &image.device());
-    let [b, _] = label.dims();
-    let score = net.score(image);
-    let loss = smooth_l1(score.clone(), label.reshape([b]), case.number("beta")?);
+/// The network has no dropout: training mode is the same function, with a loss.
+fn training(
+    case: &Case,
+    net: Deiqt,
+    image: Tensor<4>,
+    with_grads: bool,
+) -> Result<Found, GoldenError> {
+    let label = flat(case.inputs()?.get("label")?, &image.device());
+    let out = net.forward(image);
+    let loss = smooth_l1(out.panel.score.clone(), label, case.number_or("beta", 1.0));
     let mut found = Found::new();
-    gradients(&net, &loss.backward(), &mut found);
-    let norm = grad_norm(&found);
-    found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
-    found.insert("score".to_owned(), golden(score.reshape([b, 1])));
+    if with_grads {
+        gradients(&net, &loss.clone().backward(), &mut found);
+        let norm = grad_norm(&found);
+        found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
+    }
+    found.extend(forward(case, out));
     found.insert("loss".to_owned(), golden(loss));
     Ok(found)
 }

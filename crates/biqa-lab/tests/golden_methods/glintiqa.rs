@@ -15,13 +15,32 @@ use biqa_lab::train::schedule::{Annealing, Schedule, Shape};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::{Found, code, config, filled, golden, grad_norm, gradients, numbers, tensor};
+use crate::common::{
+    Found, code, config, cut, filled, flat, golden, grad_norm, gradients, numbers, rows, tensor,
+};
 use crate::crossvit::reached;
 use crate::resnet::buffers;
 
 /// Keys of a case that are not the network's.
-const OTHERS: [&str; 7] =
-    ["slice_tokens", "slice_channels", "freeze_blocks_until", "drop", "head_drop", "loss", "mode"];
+const OTHERS: [&str; 10] = [
+    "slice_tokens",
+    "slice_channels",
+    "freeze_patch_embed",
+    "freeze_blocks_until",
+    "drop",
+    "head_drop",
+    "clfe.frozen_bn",
+    "frozen_bn",
+    "loss",
+    "mode",
+];
+
+/// Ways to write the key `cwsa.reinterpret`.
+const REINTERPRET: [&str; 3] = ["cwsa.reinterpret", "cwsa_reinterpret", "reinterpret"];
+
+fn reinterpret(case: &Case) -> bool {
+    REINTERPRET.iter().all(|key| case.switch_or(key, true))
+}
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
     let found = match (case.model.as_str(), case.kind.as_str()) {
@@ -29,7 +48,7 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
         ("glintiqa_cwsa", "grad") => attention_grad(case)?,
         ("glintiqa_siem", _) => enhancement(case)?,
         ("glintiqa", "forward") => forward(case)?,
-        ("glintiqa", "grad") => grad(case)?,
+        ("glintiqa", "grad" | "train_forward") => grad(case)?,
         ("cosine_annealing_lr", _) => annealing(case)?,
         ("adam", _) => adam(case)?,
         (other, kind) => return Err(GoldenError::NotBuilt(format!("{other} {kind}"))),
@@ -39,8 +58,9 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
 
 fn attention_layer(case: &Case) -> Result<ChannelAttention, GoldenError> {
     let config = GlintIqaConfig {
-        cwsa_norm_eps: case.number("norm_eps")?,
-        normalize_eps: case.number("normalize_eps")?,
+        cwsa_norm_eps: case.number_or("norm_eps", 1e-5),
+        normalize_eps: case.number_or("normalize_eps", 1e-12),
+        reinterpret: reinterpret(case),
         ..GlintIqaConfig::default()
     };
     let n = case.integer("dim")? as usize;
@@ -62,7 +82,7 @@ fn attention_grad(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex().autodiff();
     let inputs = case.inputs()?;
     let x: Tensor<3> = tensor(inputs.get("x")?, &device).require_grad();
-    let factors = tensor::<3>(inputs.get("mask")?, &device) / (1.0 - case.number("drop")?);
+    let factors = tensor::<3>(inputs.get("mask")?, &device) / (1.0 - case.number_or("drop", 0.5));
     let net = attention_layer(case)?.train();
     let out = net.forward(x.clone(), Some(factors)).out;
     let loss = (out.clone() * tensor::<3>(inputs.get("r")?, &device)).sum();
@@ -86,7 +106,8 @@ fn enhancement(case: &Case) -> Result<Found, GoldenError> {
 }
 
 fn network(case: &Case) -> Result<(GlintIqaConfig, GlintIqa), GoldenError> {
-    let sizes: GlintIqaConfig = config(case, &OTHERS)?;
+    let mut sizes: GlintIqaConfig = config(case, &[&OTHERS[..], &REINTERPRET].concat())?;
+    sizes.reinterpret = reinterpret(case);
     sizes.check().map_err(code)?;
     let net = filled(GlintIqa::new(&sizes, &Device::flex()), case, |_| true)?;
     Ok((sizes, net))
@@ -95,6 +116,10 @@ fn network(case: &Case) -> Result<(GlintIqaConfig, GlintIqa), GoldenError> {
 fn forward(case: &Case) -> Result<Found, GoldenError> {
     let (_, net) = network(case)?;
     let out = net.forward(tensor(case.inputs()?.get("image")?, &Device::flex()), None);
+    Ok(outputs(case, out))
+}
+
+fn outputs(case: &Case, out: GlintIqaOutput) -> Found {
     let GlintIqaOutput { vgfe, clfe, local_cwsa, local, cwsa, siem, score } = out;
     let named = |name: &str, first: usize, all: Vec<Tensor<3>>| -> Vec<(String, Tensor<3>)> {
         all.into_iter().enumerate().map(|(i, x)| (format!("{name}.{}", i + first), x)).collect()
@@ -108,33 +133,38 @@ fn forward(case: &Case) -> Result<Found, GoldenError> {
     .concat();
     let channels = [vec![("local_cwsa".to_owned(), local_cwsa)], named("cwsa", 1, cwsa)].concat();
     let mut found = Found::from([("score".to_owned(), golden(score))]);
-    if let Some(rows) = case.config.get("slice_tokens").and_then(|v| v.as_array()) {
-        let rows: Vec<usize> =
-            rows.iter().filter_map(serde_json::Value::as_u64).map(|t| t as usize).collect();
-        // X[:, slice_tokens, 0:16], and X[:, 0:16, slice_tokens] where channels are the sequence
+    if let Some((at, range)) = case.slices() {
+        // X[:, slice_tokens, slice_channels], and X[:, slice_channels, slice_tokens] where channels
+        // are the sequence
         for (name, x, dim) in tokens
             .iter()
             .map(|(name, x)| (name, x, 1))
             .chain(channels.iter().map(|(name, x)| (name, x, 2)))
         {
-            let x = x.clone().narrow(3 - dim, 0, 16);
-            let parts = rows.iter().map(|&t| x.clone().narrow(dim, t, 1)).collect();
-            found.insert(format!("slice.{name}"), golden(Tensor::cat(parts, dim)));
+            let x = cut(x.clone(), 3 - dim, &range);
+            found.insert(format!("slice.{name}"), golden(rows(x, dim, &at)));
         }
     }
     found.extend(tokens.into_iter().chain(channels).map(|(name, x)| (name, golden(x))));
-    Ok(found)
+    found
 }
 
 /// Training mode: what `freeze_blocks_until` leaves trainable has gradients.
 fn grad(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex().autodiff();
     let (sizes, net) = network(case)?;
+    let default = GlintIqaOptions::default();
+    let frozen_bn = ["clfe.frozen_bn", "frozen_bn"].iter().find_map(|key| case.config.get(key));
     let options = GlintIqaOptions {
-        freeze_blocks_until: case.integer("freeze_blocks_until")? as i64,
-        drop: case.number("drop")?,
-        head_drop: case.number("head_drop")?,
-        ..GlintIqaOptions::default()
+        freeze_patch_embed: case.switch_or("freeze_patch_embed", default.freeze_patch_embed),
+        freeze_blocks_until: case.number("freeze_blocks_until")? as i64,
+        drop: case.number_or("drop", default.drop),
+        head_drop: case.number_or("head_drop", default.head_drop),
+        frozen_bn: match frozen_bn {
+            Some(word) => serde_json::from_value(word.clone()).map_err(code)?,
+            None => default.frozen_bn,
+        },
+        ..default
     };
     let method = GlintIqaMethod::new(sizes, options);
     let net = freeze(net.train(), |name| method.frozen(name));
@@ -152,21 +182,22 @@ fn grad(case: &Case) -> Result<Found, GoldenError> {
     let mut seen = Seen::default();
     let training = Training { dropout, seen: &mut seen, frozen_bn: method.frozen_bn() };
     let image: Tensor<4> = tensor(inputs.get("image")?, &device);
-    let score = net.forward(image, Some(training)).score;
+    let out = net.forward(image, Some(training));
+    let score = out.score.clone();
     let loss = l1(score.clone(), tensor(inputs.get("target")?, &device));
     let mut found = Found::new();
     reached(&net, &loss.backward(), &mut found);
     let (norm, count) = (grad_norm(&found), found.len());
     found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
     found.insert("grad_count".to_owned(), numbers([count as f64], &[1]));
-    found.insert("score".to_owned(), golden(score));
+    found.extend(outputs(case, out));
     found.insert("loss".to_owned(), golden(loss));
     found.extend(buffers(&seen.put_into(net, BATCH_NORM_MOMENTUM)));
     Ok(found)
 }
 
 fn annealing(case: &Case) -> Result<Found, GoldenError> {
-    let (base_lr, min_lr) = (case.number("base_lr")?, case.number("eta_min")?);
+    let (base_lr, min_lr) = (case.number("base_lr")?, case.number_or("eta_min", 0.0));
     let annealing = Annealing { t_max: case.number("t_max")?, ..Annealing::default() };
     let schedule = Schedule {
         name: Shape::Annealing,
@@ -193,18 +224,17 @@ fn adam(case: &Case) -> Result<Found, GoldenError> {
     let group = Group { lr: case.number("lr")?, decay: true };
     let inputs = case.inputs()?;
     let (first, grads) = (inputs.get("p0")?, inputs.get("grads")?);
-    let n = first.f32s().len();
-    let mut p: Tensor<1> = tensor::<2>(first, &device).reshape([n]);
+    let mut p = flat(first, &device);
+    let [n] = p.dims();
     let mut optim = AdamW::new(config);
     let mut trajectory = Vec::new();
-    let steps: Tensor<2> = tensor::<3>(grads, &device).reshape([grads.shape[0], n]);
+    let steps: Tensor<2> = flat(grads, &device).reshape([grads.shape[0], n]);
     for t in 0..grads.shape[0] {
         let grad = steps.clone().narrow(0, t, 1).reshape([n]);
         optim.begin_step();
         p = optim.update("p", p, grad, group);
         trajectory.push(p.clone());
     }
-    let &[steps, rows, columns] = grads.shape.as_slice() else { return Err(code("grads")) };
-    let all: Tensor<1> = Tensor::cat(trajectory, 0);
-    Ok(Found::from([("trajectory".to_owned(), golden(all.reshape([steps, rows, columns])))]))
+    let all = biqa::weights::host(&Tensor::cat(trajectory, 0)).into_iter().map(f64::from);
+    Ok(Found::from([("trajectory".to_owned(), numbers(all, &grads.shape))]))
 }

@@ -2,20 +2,21 @@
 
 use biqa::golden::{Case, GoldenError, Tensor as Golden, Tensors};
 use biqa::models::lmliqa::{LmlIqa, LmlIqaConfig};
-use biqa::weights::load;
+use biqa::weights::{Arrays, load, visit};
 use biqa_lab::losses::lmliqa::{
-    ContrastWeights, box_saliency, class_map, contrast, crop_saliency, ema, mutual_saliency,
-    salient,
+    ContrastWeights, box_saliency, class_map, contrast, crop_saliency, ema, momentum,
+    mutual_saliency, salient,
 };
 use biqa_lab::methods::lmliqa::{LmlIqaMethod, LmlIqaOptions, Views};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::{Found, arrays, code, config, filled, golden, gradients, numbers, tensor};
+use crate::common::{Found, array, code, config, filled, flat, golden, gradients, numbers, tensor};
 
 /// Keys of the network; all others are the training's.
 const SIZES: [&str; 4] = ["encoder", "queries", "dec_heads", "proj_dim"];
-const OPTIONS: [&str; 10] = [
+const OPTIONS: [&str; 15] = [
+    "n_crops",
     "saliency",
     "tau",
     "w_intra",
@@ -23,9 +24,13 @@ const OPTIONS: [&str; 10] = [
     "w_cluster",
     "mutual",
     "tau_mut",
+    "mu",
+    "ema_warmup",
     "reg_crops",
+    "beta",
     "lambda_con",
     "lambda_mut",
+    "score_with",
 ];
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
@@ -56,17 +61,27 @@ fn forward(case: &Case) -> Result<Found, GoldenError> {
     ]))
 }
 
+/// The teacher's weights stand beside the student's as `teacher.NAME`.
+fn teacher(case: &Case, empty: LmlIqa) -> Result<LmlIqa, GoldenError> {
+    let mut arrays = Arrays::new();
+    let mut missing = None;
+    visit(&empty, |name, value| match array(case, &format!("teacher.{name}"), &value.shape) {
+        Ok(found) => drop(arrays.insert(name.to_owned(), found)),
+        Err(error) => missing = Some(error),
+    });
+    match missing {
+        Some(error) => Err(error),
+        None => load(empty, arrays, "the case", "lmliqa").map_err(code),
+    }
+}
+
 fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let sizes: LmlIqaConfig = config(case, &OPTIONS)?;
     let options: LmlIqaOptions = config(case, &SIZES)?;
     let student = LmlIqa::new(&sizes, &device);
     let student = filled(student, case, |name| !name.starts_with("teacher."))?.train();
-    let all = arrays(&case.weight_tensors()?).into_iter();
-    let of_teacher = all
-        .filter_map(|(name, a)| name.strip_prefix("teacher.").map(|plain| (plain.to_owned(), a)));
-    let teacher = load(LmlIqa::new(&sizes, &device), of_teacher.collect(), "the case", "lmliqa");
-    let teacher = teacher.map_err(code)?;
+    let teacher = teacher(case, LmlIqa::new(&sizes, &device))?;
 
     let inputs = case.inputs()?;
     let crops = inputs.get("crops")?;
@@ -81,7 +96,7 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
         crops: tensor(&crops, &grads),
         boxes: &boxes,
         whole: inputs.get("whole").ok().map(|whole| tensor(whole, &grads)),
-        targets: tensor(inputs.get("labels")?, &grads),
+        targets: flat(inputs.get("labels")?, &grads),
     };
     let losses =
         LmlIqaMethod::new(sizes, options).losses(&student, &teacher, views).map_err(code)?;
@@ -102,9 +117,8 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
         ("loss.contrast".to_owned(), golden(losses.contrast.contrast)),
         ("loss.total".to_owned(), golden(total)),
     ]);
-    if let Some(mutual) = losses.mutual {
-        found.insert("loss.mutual".to_owned(), golden(mutual));
-    }
+    let mutual = losses.mutual.map_or_else(|| numbers([0.0], &[1]), golden);
+    found.insert("loss.mutual".to_owned(), mutual);
     if let Some(own) = losses.saliency_student {
         found.insert("saliency_student".to_owned(), golden(own));
     }
@@ -160,7 +174,7 @@ fn mutual_loss(case: &Case) -> Result<Found, GoldenError> {
     let inputs = case.inputs()?;
     let student: Tensor<2> = tensor(inputs.get("student")?, &device).require_grad();
     let teacher = tensor(inputs.get("teacher")?, &Device::flex());
-    let loss = mutual_saliency(student.clone(), teacher, case.number("tau_mut")?);
+    let loss = mutual_saliency(student.clone(), teacher, case.number_or("tau_mut", 0.5));
     let grad = student.grad(&loss.backward()).ok_or_else(|| code("no gradient"))?;
     Ok(Found::from([
         ("loss.mutual".to_owned(), golden(loss)),
@@ -172,17 +186,15 @@ fn mutual_loss(case: &Case) -> Result<Found, GoldenError> {
 fn average(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let inputs = case.inputs()?;
-    let flat = |t: &Golden| -> Tensor<1> {
-        let values = t.f32s();
-        tensor(&Golden { shape: vec![values.len()], data: t.data.clone() }, &device)
-    };
+    let mu = case.number("momentum").or_else(|_| case.number("mu"))?;
+    let mu = |step: u64| momentum(mu, case.switch_or("ema_warmup", false), step + 1);
     let mut found = Found::new();
     for (name, first) in &inputs.0 {
         let Some(plain) = name.strip_prefix("teacher.") else { continue };
-        let mut teacher = flat(first);
+        let mut teacher = flat(first, &device);
         for step in 0..case.integer("steps")? {
             let student = inputs.get(&format!("student.{step}.{plain}"))?;
-            teacher = ema(teacher, flat(student), case.number("momentum")?);
+            teacher = ema(teacher, flat(student, &device), mu(step));
         }
         let values = biqa::weights::host(&teacher).into_iter().map(f64::from);
         found.insert(name.clone(), numbers(values, &first.shape));

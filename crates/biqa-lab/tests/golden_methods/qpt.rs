@@ -1,9 +1,11 @@
 //! `qpt-*`: papers/qpt.md, section 10.
 
 use biqa::golden::{Case, GoldenError, Tensor as Golden, Tensors};
-use biqa::models::qpt::{QptConfig, network, score};
+use biqa::models::qpt::{Qpt, QptConfig};
+use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
 use biqa::weights::{collect, freeze};
 use biqa_lab::losses::qpt::{Ids, QcConfig, QcTerms, qc_loss, qc_terms};
+use biqa_lab::losses::regression::smooth_l1;
 use biqa_lab::pretrain::momentum::{followed, lr_factor, momentum};
 use biqa_lab::pretrain::network::{Pretrain, PretrainConfig};
 use biqa_lab::pretrain::overlap::{Corner, overlap};
@@ -12,12 +14,15 @@ use biqa_lab::train::lars::{Lars, LarsConfig};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::common::{Found, code, config, filled, golden, gradients, numbers, tensor};
+use crate::common::{
+    Found, code, config, filled, flat, golden, grad_norm, gradients, numbers, tensor,
+};
 use crate::resnet::buffers;
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
     let found = match case.model.as_str() {
-        "qpt" => forward(case)?,
+        "qpt" if case.kind == "forward" => forward(case)?,
+        "qpt" => training(case)?,
         "qc_loss" => loss(case)?,
         "qpt_pretrain" => step(case)?,
         "momentum_update" => updates(case)?,
@@ -31,11 +36,22 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
 
 fn forward(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
-    let sizes: QptConfig = config(case, &["crops"])?;
+    let net = network(case)?;
+    let scores = net.score(tensor(case.inputs()?.get("image")?, &device));
+    told_scores(case, scores)
+}
+
+fn network(case: &Case) -> Result<Qpt, GoldenError> {
+    let sizes: QptConfig = config(case, &["crops", "beta", "mode", "bn_momentum", "loss"])?;
     sizes.check().map_err(code)?;
-    let net = filled(network(&sizes, &device), case, |_| true)?;
-    let scores = score(&net, tensor(case.inputs()?.get("image")?, &device));
-    let (n, crops) = (scores.dims()[0], case.integer("crops")? as usize);
+    filled(Qpt::new(&sizes, &Device::flex()), case, |_| true)
+}
+
+fn told_scores(case: &Case, scores: Tensor<1>) -> Result<Found, GoldenError> {
+    let (n, crops) = (scores.dims()[0], case.number_or("crops", 1.0) as usize);
+    if crops == 0 || !n.is_multiple_of(crops) {
+        return Err(code(format!("{n} crops are no {crops} of each picture")));
+    }
     let pictures = n / crops;
     let means = scores.clone().reshape([pictures, crops]).mean_dim(1).reshape([pictures]);
     Ok(Found::from([
@@ -44,9 +60,39 @@ fn forward(case: &Case) -> Result<Found, GoldenError> {
     ]))
 }
 
+/// Fine-tuning (section 6): batch norms by the batch, smooth L1 of every crop, gradients and buffers.
+fn training(case: &Case) -> Result<Found, GoldenError> {
+    let device = Device::flex().autodiff();
+    let net = network(case)?.train();
+    let inputs = case.inputs()?;
+    let mut seen = Seen::default();
+    let score = net.score_in(tensor(inputs.get("image")?, &device), Some(&mut seen));
+    let label = inputs.get("label").or_else(|_| inputs.get("labels"))?;
+    let target = flat(label, &device);
+    let loss = smooth_l1(score.clone(), target, case.number_or("beta", 1.0));
+    let mut found = told_scores(case, score)?;
+    let mut grads = Found::new();
+    gradients(&net, &loss.backward(), &mut grads);
+    found.insert("grad_norm".to_owned(), numbers([grad_norm(&grads)], &[1]));
+    found.extend(grads);
+    found.insert("loss".to_owned(), golden(loss));
+    found.extend(buffers(&seen.put_into(net, case.number_or("bn_momentum", BATCH_NORM_MOMENTUM))));
+    Ok(found)
+}
+
+/// Keys of a case that say what its arrays say, or have one value.
+fn told_only(case: &Case) -> Result<(), GoldenError> {
+    if case.switch_or("normalize", true) {
+        return Ok(());
+    }
+    Err(code("normalize = false: embeddings are always divided by their length (1)"))
+}
+
 /// The keys of the loss among those of a case.
 fn loss_config(case: &Case) -> Result<QcConfig, GoldenError> {
-    let keys = ["temperature", "w_degradation", "w_content", "symmetric", "loss_scale"];
+    told_only(case)?;
+    let keys =
+        ["temperature", "w_degradation", "w_content", "symmetric", "loss_scale", "normalize_eps"];
     let mut config = case.config.clone();
     if let Some(map) = config.as_object_mut() {
         map.retain(|key, _| keys.contains(&key.as_str()));
@@ -72,8 +118,8 @@ fn loss(case: &Case) -> Result<Found, GoldenError> {
     let rows = |name: &str| Ok::<_, GoldenError>(tensor::<2>(inputs.get(name)?, &device));
     let [image, degradation] = ids(&inputs)?;
     let ids = Ids { image: &image, degradation: &degradation };
-    let queue = match case.integer("queue")? {
-        0 => None,
+    let queue = match case.number_or("queue", 0.0) {
+        0.0 => None,
         _ => Some(rows("queue")?),
     };
     let q1 = rows("q1")?.require_grad();
@@ -119,10 +165,14 @@ fn step(case: &Case) -> Result<Found, GoldenError> {
     let ids = Ids { image: &image, degradation: &degradation };
     let views = [view("view1")?, view("view2")?];
     let m = case.number("momentum")?;
-    let step = pretrain_step(net, views, None, ids, m, &loss_config(case)?);
+    let queue = inputs.get("queue").ok().map(|queue| tensor::<2>(queue, &device));
+    let step = pretrain_step(net, views, queue, ids, m, &loss_config(case)?);
     let PretrainStep { net, queries, keys, terms, loss, query_seen, key_seen } = step;
     let mut found = Found::new();
     told(&terms.0, &mut found);
+    if let Some(second) = &terms.1 {
+        found.insert("each_2".to_owned(), golden(second.each.clone()));
+    }
     let grads = loss.backward();
     gradients(&net, &grads, &mut found);
     for (name, tensors) in [("q", queries), ("k", keys)] {
@@ -144,16 +194,16 @@ fn updates(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let inputs = case.inputs()?;
     let (m, steps) = (case.number("momentum")?, case.integer("steps")? as usize);
-    let query: Tensor<2> = tensor(inputs.get("query")?, &device);
-    let mut key: Tensor<2> = tensor(inputs.get("key")?, &device);
-    let [rows, columns] = key.dims();
+    let (query, first) = (flat(inputs.get("query")?, &device), inputs.get("key")?);
+    let mut key = flat(first, &device);
     let mut trajectory = Vec::new();
     for _ in 0..steps {
         key = followed(key, query.clone(), m);
         trajectory.push(key.clone());
     }
-    let all = Tensor::cat(trajectory, 0).reshape([steps, rows, columns]);
-    Ok(Found::from([("trajectory".to_owned(), golden(all))]))
+    let all = biqa::weights::host(&Tensor::cat(trajectory, 0)).into_iter().map(f64::from);
+    let shape = [&[steps], &first.shape[..]].concat();
+    Ok(Found::from([("trajectory".to_owned(), numbers(all, &shape))]))
 }
 
 fn schedule(case: &Case) -> Result<Found, GoldenError> {

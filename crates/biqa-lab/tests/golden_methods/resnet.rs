@@ -8,7 +8,7 @@ use biqa::weights::collect;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::{Found, code, config, filled, golden, gradients, numbers, tensor};
+use crate::common::{Found, config, filled, golden, gradients, numbers, tensor};
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
     if case.model != "resnet50" {
@@ -18,11 +18,14 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
     let net = ResNet::new(&config::<ResNetConfig>(case, &["mode", "bn_momentum"])?, &device);
     let net = filled(net, case, |_| true)?;
     let image: Tensor<4> = tensor(case.inputs()?.get("image")?, &device);
-    let found = if case.kind == "grad" {
-        grad(case, net.train(), image.autodiff())?
-    } else {
-        let out = net.forward(image, None);
-        outputs(&net, out)
+    let found = match case.kind.as_str() {
+        "forward" => {
+            let out = net.forward(image, None);
+            outputs(&net, out)
+        }
+        "train_forward" => training(case, net.train(), image.autodiff()),
+        "grad" => grad(case, net.train(), image.autodiff())?,
+        other => return Err(GoldenError::NotBuilt(format!("resnet50 {other}"))),
     };
     case.compare_all(&Tensors(found))
 }
@@ -45,21 +48,31 @@ fn outputs(net: &ResNet, out: ResNetOutput) -> Found {
     found
 }
 
-/// `loss = sum(logits * r)` in training mode, gradients and buffers by name.
+/// Every intermediate result by the statistics of the batch, and the buffers after it.
+fn training(case: &Case, net: ResNet, image: Tensor<4>) -> Found {
+    let mut seen = Seen::default();
+    let out = net.forward(image, Some(&mut seen));
+    let mut found = outputs(&net, out);
+    found.extend(stored(case, net, seen));
+    found
+}
+
+fn stored(case: &Case, net: ResNet, seen: Seen) -> Found {
+    buffers(&seen.put_into(net, case.number_or("bn_momentum", BATCH_NORM_MOMENTUM)))
+}
+
+/// `loss = sum(logits * r)` in training mode, gradients and buffers by name; of the features where
+/// there is no classifier.
 fn grad(case: &Case, net: ResNet, image: Tensor<4>) -> Result<Found, GoldenError> {
     let mut seen = Seen::default();
-    let features = net.forward(image, Some(&mut seen)).features;
-    let logits = net.logits(features.clone()).ok_or_else(|| code("no classifier"))?;
-    let r = tensor::<2>(case.inputs()?.get("r")?, &logits.device());
-    let loss = (logits.clone() * r).sum();
-    let mut found = Found::from([
-        ("features".to_owned(), golden(features)),
-        ("logits".to_owned(), golden(logits)),
-        ("loss".to_owned(), golden(loss.clone())),
-    ]);
+    let out = net.forward(image, Some(&mut seen));
+    let last = net.logits(out.features.clone()).unwrap_or_else(|| out.features.clone());
+    let r = tensor::<2>(case.inputs()?.get("r")?, &last.device());
+    let loss = (last * r).sum();
+    let mut found = outputs(&net, out);
+    found.insert("loss".to_owned(), golden(loss.clone()));
     gradients(&net, &loss.backward(), &mut found);
-    let net = seen.put_into(net, BATCH_NORM_MOMENTUM);
-    found.extend(buffers(&net));
+    found.extend(stored(case, net, seen));
     Ok(found)
 }
 

@@ -205,11 +205,16 @@ impl LayerNorm {
     }
 }
 
-/// Keeps the square of a length away from 0: vectors shorter than 1e-12 are divided by that.
-const UNIT_EPS: f64 = 1e-24;
+/// PyTorch's default of the least length that [`unit`] divides by.
+pub const UNIT_EPS: f64 = 1e-12;
 
 /// `v / max(|v|, 1e-12)` over the last dimension.
 pub fn unit<const D: usize>(v: Tensor<D>) -> Tensor<D> {
+    unit_by(v, UNIT_EPS)
+}
+
+/// `v / max(|v|, eps)` over the last dimension.
+pub fn unit_by<const D: usize>(v: Tensor<D>, eps: f64) -> Tensor<D> {
     let squared = (v.clone() * v.clone()).sum_dim(D - 1);
-    v / squared.clamp_min(UNIT_EPS).sqrt()
+    v / squared.clamp_min(eps * eps).sqrt()
 }

@@ -35,12 +35,14 @@ pub struct LlamaConfig {
 impl LlamaConfig {
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<(), String> {
-        let Self { hidden, heads, ffn, .. } = *self;
+        let Self { hidden, heads, ffn, rope, .. } = *self;
         if hidden == 0 || heads == 0 || ffn == 0 {
             return Err("every size of the LLaMA layer must be at least 1".to_owned());
         }
-        if !hidden.is_multiple_of(2 * heads) {
-            return Err(format!("llm_dim {hidden} is no multiple of twice llm_heads {heads}"));
+        // The rotary embedding turns pairs of numbers.
+        let (least, words) = if rope { (2 * heads, "twice ") } else { (heads, "") };
+        if !hidden.is_multiple_of(least) {
+            return Err(format!("llm_dim {hidden} is no multiple of {words}llm_heads {heads}"));
         }
         Ok(())
     }
