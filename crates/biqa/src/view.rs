@@ -69,6 +69,9 @@ pub struct Grid {
     pub columns: u32,
     /// Crops along the height.
     pub rows: u32,
+    /// One more in the middle, for a grid that has none there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub centre: bool,
 }
 
 /// Close looks: crops of a large picture at its own resolution, where fine noise and the blur of
@@ -169,7 +172,7 @@ impl View {
                     );
                 }
             }
-            Policy::Grid(Grid { crop, columns, rows, short_side, squeeze }) => {
+            Policy::Grid(Grid { crop, columns, rows, short_side, squeeze, centre }) => {
                 if !side(*crop) || !short_side.is_none_or(side) {
                     let short = short_side.map_or("none".to_owned(), |side| side.to_string());
                     let found = format!("{crop} and {short}");
@@ -180,7 +183,8 @@ impl View {
                     let expected = "a width and a height of crop to 4096 pixels, and no short_side";
                     return bad("squeeze", expected, format!("{size:?}"));
                 }
-                if !are_few(columns.saturating_mul(*rows), *crop) {
+                let count = columns.saturating_mul(*rows);
+                if count == 0 || !are_few(count.saturating_add((*centre).into()), *crop) {
                     let expected = "1 or more each, together at most 1024 crops and 67 megapixels";
                     let found = format!("{columns} and {rows} of {crop} pixels");
                     return bad("columns and rows", expected, found);
@@ -203,8 +207,9 @@ impl View {
                 let sizes: Vec<String> = sizes.iter().map(u32::to_string).collect();
                 format!("whole {}", sizes.join("+"))
             }
-            Policy::Grid(Grid { crop, columns, rows, .. }) => {
-                format!("grid {columns}x{rows} of {crop}")
+            Policy::Grid(Grid { crop, columns, rows, centre, .. }) => {
+                let centre = if *centre { " and centre" } else { "" };
+                format!("grid {columns}x{rows}{centre} of {crop}")
             }
         }
     }
@@ -279,6 +284,11 @@ impl View {
 }
 
 impl Grid {
+    /// Columns and rows of crops of a picture as it is.
+    pub fn of(crop: u32, [columns, rows]: [u32; 2]) -> Self {
+        Self { short_side: None, squeeze: None, crop, columns, rows, centre: false }
+    }
+
     /// The picture as crops are cut from it: squeezed, or brought to the short side, and never
     /// smaller than a crop.
     ///
@@ -300,7 +310,7 @@ impl Grid {
         filter: Filter,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Rgb8>, ViewError> {
-        let Self { crop: side, columns, rows, .. } = *self;
+        let Self { crop: side, columns, rows, centre, .. } = *self;
         let short = picture.width().min(picture.height());
         let note = format!("small: enlarged {short} to {side} pixels");
         if short < side && !notes.contains(&note) {
@@ -315,8 +325,19 @@ impl Grid {
                 crops.push(crop(&picture, left, top, side, side)?);
             }
         }
+        if centre {
+            let (left, top) = (centred(w - side), centred(h - side));
+            crops.push(crop(&picture, left, top, side, side)?);
+        }
         Ok(crops)
     }
+}
+
+/// Where a crop in the middle begins, with `left` pixels left over: half of them, rounded to the even
+/// number where that lies between two (Python's `round`, so torchvision's `CenterCrop`).
+pub fn centred(left: u32) -> u32 {
+    let half = left / 2;
+    half + (left % 2) * (half % 2)
 }
 
 impl Details {

@@ -46,8 +46,8 @@ impl Preparation {
     }
 
     /// Crops of `crop` pixels behind it, in a grid.
-    pub fn grid(self, crop: u32, [columns, rows]: [u32; 2]) -> Grid {
-        let plain = Grid { short_side: None, squeeze: None, crop, columns, rows };
+    pub fn grid(self, crop: u32, size: [u32; 2]) -> Grid {
+        let plain = Grid::of(crop, size);
         match self {
             Preparation::None => plain,
             Preparation::Released => Grid { squeeze: Some(RELEASED), ..plain },

@@ -72,7 +72,7 @@ impl Backbone {
             return Err(TransferError::Backbone { path: path.to_owned() });
         };
         // Of a view only the table from levels to numbers is used: the picture goes in as it is.
-        let whole = Grid { short_side: None, squeeze: None, crop: 1, columns: 1, rows: 1 };
+        let whole = Grid::of(1, [1, 1]);
         let policy = Policy::Grid(whole);
         let view = View { policy, filter: biqa::resize::Filter::Bilinear, mean: MEAN, std: STD };
         Ok(Self { net, name, digest, device, view })

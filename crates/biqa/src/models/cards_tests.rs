@@ -48,13 +48,7 @@ fn card(method: &str, config: &Value, weights: &Arrays, crop: u32) -> ModelCard 
         method: method.to_owned(),
         config: config.clone(),
         view: View {
-            policy: Policy::Grid(Grid {
-                short_side: None,
-                squeeze: None,
-                crop,
-                columns: 2,
-                rows: 1,
-            }),
+            policy: Policy::Grid(Grid::of(crop, [2, 1])),
             filter: crate::resize::Filter::default(),
             mean: [0.5; 3],
             std: [0.5; 3],
@@ -100,8 +94,7 @@ fn a_raw_score_is_the_mean_of_twenty_five_crops_on_any_thread() {
     let config = json!(GlintIqaConfig::preset("smoke").expect("a preset"));
     let weights = made_up("glintiqa", &config);
     let mut card = card("glintiqa", &config, &weights, 32);
-    card.view.policy =
-        Policy::Grid(Grid { short_side: None, squeeze: None, crop: 32, columns: 5, rows: 5 });
+    card.view.policy = Policy::Grid(Grid::of(32, [5, 5]));
     let (view, bytes) = (card.view.clone(), to_safetensors(&weights, Some(&card), Precision::F32));
     let scorer = Scorer::from_bytes(&bytes, "made-up").expect("it fits");
     let score = scorer.score(&picture()).expect("25 crops");

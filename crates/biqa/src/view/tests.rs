@@ -60,8 +60,7 @@ fn a_large_picture_gets_close_looks_beside_the_whole() {
 
 #[test]
 fn a_grid_reaches_every_edge() {
-    let policy =
-        Policy::Grid(Grid { short_side: None, squeeze: None, crop: 10, columns: 3, rows: 2 });
+    let policy = Policy::Grid(Grid::of(10, [3, 2]));
     let source = picture(25, 17);
     let cut = view(policy).apply(&source).expect("a view");
     let crops = cut.looks.concat();
@@ -74,8 +73,7 @@ fn a_grid_reaches_every_edge() {
 
 #[test]
 fn a_grid_of_a_very_long_picture_stays_small() {
-    let policy =
-        Policy::Grid(Grid { short_side: None, squeeze: None, crop: 10, columns: 2, rows: 1 });
+    let policy = Policy::Grid(Grid::of(10, [2, 1]));
     let cut = view(policy).apply(&picture(60_000, 1)).expect("a view");
     assert_eq!(cut.looks.len(), 16);
     assert_eq!(cut.notes.len(), 2);
@@ -89,7 +87,7 @@ fn every_size_up_to_40_has_a_view() {
             smallest: 8,
             details: Some(Details { from: 30, crop: 24, columns: 2, rows: 1 }),
         },
-        Policy::Grid(Grid { short_side: Some(12), squeeze: None, crop: 9, columns: 2, rows: 3 }),
+        Policy::Grid(Grid { short_side: Some(12), ..Grid::of(9, [2, 3]) }),
     ] {
         let view = view(policy);
         for width in 1..40 {
@@ -129,7 +127,7 @@ fn a_view_without_sizes_is_refused() {
 #[test]
 fn a_squeezed_grid_has_one_size_whatever_the_picture() {
     let squeeze = Some([24, 32]);
-    let policy = Policy::Grid(Grid { short_side: None, squeeze, crop: 20, columns: 2, rows: 1 });
+    let policy = Policy::Grid(Grid { squeeze, ..Grid::of(20, [2, 1]) });
     let view = view(policy);
     for (width, height) in [(100, 10), (10, 100), (24, 32), (1, 400)] {
         let source = picture(width, height);
@@ -140,9 +138,25 @@ fn a_squeezed_grid_has_one_size_whatever_the_picture() {
     }
 }
 
+/// torchvision's FiveCrop of 51 x 40: 19 and 8 pixels are over.
+#[test]
+fn four_corners_and_the_centre_are_a_grid_with_one_more() {
+    assert_eq!([0, 1, 2, 3, 4, 5, 7].map(centred), [0, 0, 1, 2, 2, 2, 4]);
+    let grid = Grid { centre: true, ..Grid::of(32, [2, 2]) };
+    let view = view(Policy::Grid(grid));
+    let source = picture(51, 40);
+    let cut = view.apply(&source).expect("a view");
+    let places = [(0, 0), (19, 0), (0, 8), (19, 8), (10, 4)];
+    assert_eq!(cut.looks.len(), places.len());
+    for (found, (left, top)) in cut.looks.iter().zip(places) {
+        assert_eq!(found[0], crop(&source, left, top, 32, 32).expect("it fits"));
+    }
+    assert_eq!(view.label(), "grid 2x2 and centre of 32");
+}
+
 #[test]
 fn a_grid_that_contradicts_itself_is_refused() {
-    let grid = Grid { short_side: None, squeeze: None, crop: 20, columns: 2, rows: 1 };
+    let grid = Grid::of(20, [2, 1]);
     for bad in [
         Grid { squeeze: Some([19, 40]), ..grid },
         Grid { squeeze: Some([5000, 40]), ..grid },

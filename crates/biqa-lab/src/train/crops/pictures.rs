@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use biqa::image::Rgb8;
 use biqa::random::stream;
 use biqa::resize::{Filter, crop, resize};
-use biqa::view::{CropAddress, Policy, View};
+use biqa::view::{CropAddress, Policy, View, centred};
 
 use super::super::TrainError;
 use super::super::photo::{Photo, mirrored, upside_down};
@@ -125,7 +125,7 @@ impl<'a> Pictures<'a> {
             Looks::Corners => {
                 let (right, below) = (picture.width() - side, picture.height() - side);
                 let cut = |(left, top)| crop(&picture, left, top, side, side);
-                let centre = (even_half(right), even_half(below));
+                let centre = (centred(right), centred(below));
                 let places = [(0, 0), (right, 0), (0, below), (right, below), centre];
                 places.into_iter().map(|place| cut(place).map_err(|e| bad(e.to_string()))).collect()
             }
@@ -142,12 +142,6 @@ impl<'a> Pictures<'a> {
             }
         }
     }
-}
-
-/// Half of it, rounded to the even number where it lies between two (Python's `round`).
-fn even_half(n: u32) -> u32 {
-    let half = n / 2;
-    half + (n % 2) * (half % 2)
 }
 
 #[cfg(test)]
@@ -225,7 +219,6 @@ mod tests {
         for (found, (left, top)) in corners.iter().zip([(0, 0), (18, 0), (0, 8), (18, 8), (9, 4)]) {
             assert_eq!(*found, crop(&plain, left, top, 32, 32).expect("it fits"));
         }
-        assert_eq!([0, 1, 2, 3, 4, 5, 7].map(even_half), [0, 0, 1, 2, 2, 2, 4]);
         // A grid is that of the model file.
         let grid = pictures.looks(&photo, Looks::Grid([2, 1]), None).expect("crops");
         let file = recipe.view("csv").apply(&photo.load().expect("a picture")).expect("a view");

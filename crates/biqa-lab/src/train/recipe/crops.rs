@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use biqa::nn::autocast::Products;
+use biqa::resize::Filter;
 use biqa::scorer::hex;
 use biqa::view::{Grid, Policy, View};
 use serde::de::DeserializeOwned;
@@ -113,9 +114,30 @@ pub struct Crops {
     pub validate: Looks,
     /// What is looked at to report.
     pub test: Looks,
-    /// Columns and rows of the grid of crops of the model file, whose scores must not depend on a
-    /// photo's name.
-    pub score: [u32; 2],
+    /// Crops of the model file, whose scores must not depend on a photo's name.
+    pub score: ScoreCrops,
+    /// The filter by which photos smaller than a crop are enlarged; left out: that of the set's
+    /// preparation, bicubic where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enlarge: Option<Filter>,
+}
+
+/// Crops of a model file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ScoreCrops {
+    /// Columns and rows, evenly spaced.
+    Grid([u32; 2]),
+    /// See [`Looks::Corners`].
+    Named(Corners),
+}
+
+/// The word `corners`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Corners {
+    /// See [`Looks::Corners`].
+    Corners,
 }
 
 /// Crops that a photo's score is the mean of.
@@ -222,10 +244,18 @@ impl CropsRecipe {
 
     /// What the model file's view is, where its photos are like those of a set.
     pub fn view(&self, dataset: &str) -> View {
-        let Crops { mean, std, score, .. } = self.crops;
+        let Crops { mean, std, score, enlarge, .. } = self.crops;
         let rule = self.crops.preparation(dataset);
-        let grid = rule.grid(self.choice.needs().crop as u32, score);
-        View { policy: Policy::Grid(grid), filter: rule.filter(), mean, std }
+        let crop = self.choice.needs().crop as u32;
+        let grid = match score {
+            ScoreCrops::Grid(size) => rule.grid(crop, size),
+            ScoreCrops::Named(_) => Grid { centre: true, ..rule.grid(crop, [2, 2]) },
+        };
+        let filter = match (rule, enlarge) {
+            (Preparation::None, Some(filter)) => filter,
+            _ => rule.filter(),
+        };
+        View { policy: Policy::Grid(grid), filter, mean, std }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -282,7 +312,7 @@ impl Looks {
     pub fn grid(self, grid: Grid) -> Grid {
         match self {
             Self::Random(_) | Self::Corners => grid,
-            Self::Grid([columns, rows]) => Grid { columns, rows, ..grid },
+            Self::Grid([columns, rows]) => Grid { columns, rows, centre: false, ..grid },
         }
     }
 }
