@@ -16,30 +16,115 @@ fn one_picture_is_degraded_and_its_address_makes_it_again() {
     assert_eq!(bytes("a.png"), bytes("b.png"));
 }
 
+const RANDOM: [&str; 11] =
+    ["degrade", "photos", "-o", "out", "--random", "qpt", "--count", "2", "--seed", "5", "-q"];
+
+/// The paths of a manifest's rows.
+fn paths(manifest: &str) -> Vec<String> {
+    let path = |row: &str| row.split(',').next().expect("a field").to_owned();
+    manifest.lines().skip(1).map(path).collect()
+}
+
 #[test]
 fn a_folder_gets_a_manifest_and_a_stopped_run_goes_on() {
     let place = Place::with_photos(3);
-    let args =
-        ["degrade", "photos", "-o", "out", "--random", "qpt", "--count", "2", "--seed", "5", "-q"];
+    let args = RANDOM;
     place.biqa(&args).ends(0);
     let manifest = place.read("out/manifest.csv");
     let rows: Vec<&str> = manifest.lines().collect();
     assert_eq!((rows.len(), rows[0]), (7, "path,source,address"));
-    assert!(rows[1].starts_with("00_0.png,00.ppm,d1/"), "{}", rows[1]);
+    // Named by the address (papers/degradations.md, section 6).
+    let fields: Vec<&str> = rows[1].split(',').collect();
+    let address: biqa_lab::degrade::Address = fields[2].parse().expect("an address");
+    assert_eq!((fields[0], fields[1]), (&*format!("00_{}.png", address.file_stem()), "00.ppm"));
 
-    // As if the run had been stopped before the last picture.
-    place.file("out/manifest.csv", rows[..5].join("\n") + "\n");
-    std::fs::remove_file(place.path("out/02_0.png")).expect("a copy");
+    // As if the run had been stopped within the last picture's rows, its copies partly there.
+    let last = paths(&manifest)[5].clone();
     let refused = place.biqa(&args).ends(2);
     assert!(refused.stderr.contains("--resume goes on"), "{}", refused.stderr);
-    place.biqa(&[&args[..], &["--resume"]].concat()).ends(0);
-    assert_eq!(place.read("out/manifest.csv"), manifest);
-    assert!(place.exists("out/02_0.png"));
+    for cut in [manifest.len() - 1, manifest.len() - 9, manifest.len() - rows[6].len() - 1] {
+        place.file("out/manifest.csv", &manifest.as_bytes()[..cut]);
+        std::fs::remove_file(place.path("out").join(&last)).expect("a copy");
+        place.biqa(&[&args[..], &["--resume"]].concat()).ends(0);
+        assert_eq!(place.read("out/manifest.csv"), manifest, "cut to {cut} bytes");
+        assert!(place.path("out").join(&last).exists());
+    }
     // A script may always say --resume: there is nothing yet to go on with.
     let mut args = args;
     args[3] = "new";
     place.biqa(&[&args[..], &["--resume"]].concat()).ends(0);
     assert_eq!(place.read("new/manifest.csv"), manifest);
+}
+
+#[test]
+fn another_run_does_not_go_on_with_a_folder() {
+    let place = Place::with_photos(2);
+    place.biqa(&RANDOM).ends(0);
+    let manifest = place.read("out/manifest.csv");
+    let mut other = RANDOM;
+    other[9] = "6";
+    let plan = ["degrade", "photos", "-o", "out", "--ops", "kadid:jpeg@1", "--seed", "5"];
+    for args in [&other[..], &plan[..]] {
+        let said = place.biqa(&[args, &["--resume"]].concat()).ends(2).stderr;
+        for words in ["made by another run", "seed 5 there", "--force makes all anew"] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+    assert_eq!(place.read("out/manifest.csv"), manifest);
+    place.biqa(&[&plan[..], &["--force", "-q"]].concat()).ends(0);
+    assert_eq!(place.read("out/manifest.csv").lines().count(), 3);
+}
+
+/// A copy never takes the place of a picture that this command did not make.
+#[test]
+fn nothing_that_is_there_is_lost() {
+    let place = Place::with_photos(2);
+    let ops = ["--ops", "kadid:jpeg@1"];
+    let to = |out: &'static str| [&["degrade", "photos", "-o", out, "-q"][..], &ops].concat();
+    // Into the pictures' own folder, and into one below it, which is no source.
+    let said = place.biqa(&to("photos")).ends(2).stderr;
+    assert!(said.contains("holds the pictures themselves"), "{said}");
+    for _ in 0..2 {
+        place.biqa(&[&to("photos/out")[..], &["--force"]].concat()).ends(0);
+        assert_eq!(place.read("photos/out/manifest.csv").lines().count(), 3);
+    }
+    // A file under a copy's name.
+    place.biqa(&to("out")).ends(0);
+    let copy = paths(&place.read("out/manifest.csv"))[0].clone();
+    place.file(format!("mine/{copy}"), b"mine");
+    let said = place.biqa(&to("mine")).ends(1).stderr;
+    assert!(said.contains("is no copy of an earlier run"), "{said}");
+    assert_eq!(std::fs::read(place.path("mine").join(&copy)).expect("it is there"), b"mine");
+    assert!(place.read("mine/failed.csv").contains("00.ppm,"), "its row says why");
+    place.file("yours/failed.csv", b"yours");
+    place.biqa(&to("yours")).ends(2);
+    assert_eq!(place.read("yours/failed.csv"), "yours");
+}
+
+#[test]
+fn what_leads_nowhere_leaves_nothing_behind() {
+    let place = Place::with_photos(2);
+    std::fs::create_dir(place.path("empty")).expect("a folder");
+    for (source, out, words) in [
+        ("nix.ppm", "out.png", "cannot read nix.ppm: no such file"),
+        ("empty", "out", "no images found in empty"),
+        ("photos", "out.png", "is a picture's name"),
+    ] {
+        let args = ["degrade", source, "-o", out, "--ops", "kadid:jpeg@1"];
+        let said = place.biqa(&args).ends(2).stderr;
+        assert!(said.contains(words), "{words}: {said}");
+        assert!(!place.exists(out), "{source}");
+    }
+}
+
+/// A file that is named alone is called by its name, whatever its folder.
+#[test]
+fn a_file_alone_has_the_same_copies_as_in_its_folder() {
+    let place = Place::with_photos(1);
+    place.biqa(&["degrade", "photos", "-o", "all", "--random", "qpt", "--count", "2"]).ends(0);
+    let one = ["degrade", "photos/00.ppm", "-o", "one", "--random", "qpt", "--count", "2"];
+    place.biqa(&one).ends(0);
+    assert_eq!(place.read("all/manifest.csv"), place.read("one/manifest.csv"));
 }
 
 #[test]
@@ -52,6 +137,10 @@ fn a_kadid_set_has_its_names_and_says_what_is_too_small() {
         "{}",
         run.stderr
     );
+    let there = std::fs::read_dir(place.path("set")).expect("a folder").flatten();
+    let names: Vec<_> =
+        there.map(|entry| entry.file_name().into_string().expect("a name")).collect();
+    assert!(names.iter().all(|name| !name.contains(".png")), "copies of half a set: {names:?}");
     place.file("large/I01.ppm", common::ppm(64, 50, 3));
     place.biqa(&["degrade", "large", "-o", "set", "--kadid", "--force", "-q"]).ends(0);
     assert!(place.exists("set/I01_25_05.png") && place.exists("set/I01_09_01.png"));
@@ -77,7 +166,8 @@ fn mistakes_are_named_by_their_place() {
 #[test]
 fn the_list_names_operations_and_sizes() {
     let list = Place::new().biqa(&["degrade", "--list"]).ends(0).stdout;
-    for words in ["kadid:gaussian_blur@1..5", "qpt:zoom_blur", "64097340625 compositions"] {
+    let sizes = ["64097340625 compositions", "20511149", "11881376", "19728202"];
+    for words in ["kadid:gaussian_blur@1..5", "qpt:zoom_blur"].into_iter().chain(sizes) {
         assert!(list.contains(words), "{list}");
     }
 }

@@ -3,6 +3,7 @@
 
 use biqa::image::{LoadOptions, Rgb8, load};
 use biqa::random::Key;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,12 @@ pub enum BatchError {
     /// The composition can't be read, drawn or applied.
     #[error(transparent)]
     Degrade(#[from] DegradeError),
+    /// Another file stands where a copy would.
+    #[error("{path} is there, and is no copy of an earlier run; take another folder")]
+    Taken {
+        /// The file.
+        path: PathBuf,
+    },
     /// The copy can't be written.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -54,8 +61,31 @@ pub struct Row {
     pub address: String,
 }
 
+/// What they are, so that two runs can be told apart.
+impl fmt::Display for Copies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Copies::Given(text) => write!(f, "operations {text}"),
+            Copies::Drawn(plan, count) => write!(f, "{count} of each by {plan:?}"),
+            Copies::Kadid { stretch: true } => f.write_str("KADID's distortions, stretched"),
+            Copies::Kadid { stretch: false } => f.write_str("KADID's distortions"),
+        }
+    }
+}
+
 impl Copies {
-    /// The copies of a picture: what is added to the name's stem, and the address.
+    /// How many copies a picture gets.
+    pub fn number(&self) -> usize {
+        match self {
+            Copies::Given(_) => 1,
+            Copies::Drawn(_, count) => *count as usize,
+            Copies::Kadid { .. } => severity::kadid().count() * 5,
+        }
+    }
+
+    /// The copies of a picture: what is added to the name's stem, and the address. KADID's copies
+    /// have its numbers, others what [`Address::file_stem`] makes of their address
+    /// (`papers/degradations.md`, section 6).
     ///
     /// `name` is the picture's name in the set; with `seed` it decides every draw.
     ///
@@ -69,13 +99,11 @@ impl Copies {
     ) -> Result<Vec<(String, Address)>, DegradeError> {
         let key = |stream: u64| Key::of_picture(seed, name, stream);
         match self {
-            Copies::Given(text) => Ok(vec![(String::new(), given(text, key(0))?)]),
+            Copies::Given(text) => Ok(vec![hashed(given(text, key(0))?)]),
             Copies::Drawn(plan, count) => (0..*count)
                 .map(|i| {
-                    let suffix = if *count == 1 { String::new() } else { format!("_{i}") };
-                    let address =
-                        plan.compose(key(u64::from(i)), picture.width(), picture.height())?;
-                    Ok((suffix, address))
+                    let (width, height) = (picture.width(), picture.height());
+                    Ok(hashed(plan.compose(key(u64::from(i)), width, height)?))
                 })
                 .collect(),
             Copies::Kadid { stretch } => severity::kadid()
@@ -102,16 +130,20 @@ impl Copies {
         }
     }
 
-    /// Reads a picture, makes its copies and writes them as PNG below `out`.
+    /// Reads a picture, makes its copies and writes them as PNG below `out`: all of them, or none.
     ///
-    /// A copy appears under its name when it is whole. Copies that an earlier run has left are
-    /// written again: they have the same bytes.
+    /// A copy appears under its name when it is whole. `may_replace` tells that files under the
+    /// copies' names are those of an earlier run.
+    ///
+    /// # Errors
+    /// The source can't be read, a copy can't be made or written, or another file has its name.
     pub fn make(
         &self,
         seed: u64,
         source: &Path,
         name: &str,
         out: &Path,
+        may_replace: bool,
     ) -> Result<Vec<Row>, BatchError> {
         let picture =
             load(source, &LoadOptions::default()).map_err(|e| BatchError::Load(e.to_string()))?.rgb;
@@ -119,16 +151,34 @@ impl Copies {
             Some((stem, suffix)) if !stem.is_empty() && !suffix.contains('/') => stem,
             _ => name,
         };
-        self.of(seed, name, &picture)?
-            .into_iter()
-            .map(|(suffix, address)| {
-                let copy = address.apply_levels(&picture)?;
-                let path = format!("{stem}{suffix}.png");
-                write_png(&out.join(&path), &copy)?;
-                Ok(Row { path, source: name.to_owned(), address: address.to_string() })
-            })
-            .collect()
+        let copies = self.of(seed, name, &picture)?;
+        let named: Vec<(String, &Address)> = copies
+            .iter()
+            .map(|(suffix, address)| (format!("{stem}{suffix}.png"), address))
+            .collect();
+        let taken = named.iter().map(|(path, _)| out.join(path)).find(|path| path.exists());
+        if let Some(path) = taken.filter(|_| !may_replace) {
+            return Err(BatchError::Taken { path });
+        }
+        let write = |(path, address): &(String, &Address)| {
+            write_png(&out.join(path), &address.apply_levels(&picture)?)?;
+            let (path, source) = (path.clone(), name.to_owned());
+            Ok(Row { path, source, address: address.to_string() })
+        };
+        let made: Result<Vec<Row>, BatchError> = named.iter().map(write).collect();
+        if made.is_err() {
+            for (path, _) in &named {
+                // It may not have been there.
+                let _ = fs::remove_file(out.join(path));
+            }
+        }
+        made
     }
+}
+
+/// A copy named by its address.
+fn hashed(address: Address) -> (String, Address) {
+    (format!("_{}", address.file_stem()), address)
 }
 
 /// A whole address as it is, or operations under a key.
@@ -186,7 +236,8 @@ mod tests {
         let source = folder.path().join("I01.png");
         write_png(&source, &picture()).expect("writable");
         let copies = Copies::Kadid { stretch: true };
-        let rows = copies.make(1, &source, "I01.png", &folder.path().join("set")).expect("made");
+        let rows =
+            copies.make(1, &source, "I01.png", &folder.path().join("set"), false).expect("made");
         assert_eq!(rows.len(), 25 * 5);
         assert_eq!(rows[0].path, "I01_01_01.png");
         for row in [&rows[7], &rows[60]] {
@@ -208,7 +259,8 @@ mod tests {
     fn drawn_copies_are_numbered_and_follow_seed_and_name() {
         let copies = Copies::Drawn(Plan::named("qpt").expect("a plan"), 2);
         let of = |seed, name| copies.of(seed, name, &picture()).expect("drawn");
-        assert_eq!(of(1, "a.png")[1].0, "_1");
+        let (suffix, address) = &of(1, "a.png")[1];
+        assert_eq!(*suffix, format!("_{}", address.file_stem()));
         assert_eq!(of(1, "a.png"), of(1, "a.png"));
         assert_ne!(of(1, "a.png")[0].1, of(2, "a.png")[0].1);
         assert_ne!(of(1, "a.png")[0].1, of(1, "b.png")[0].1);

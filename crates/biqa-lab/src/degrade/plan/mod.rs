@@ -137,6 +137,18 @@ impl Plan {
         text.address()
     }
 
+    /// What QPT's space may be instead, and how large it is then (section 7): the paper says "roughly
+    /// 2 x 10^7".
+    pub fn readings_of_qpt() -> [(&'static str, Option<u128>); 4] {
+        let subset = subsets(10, 1);
+        [
+            ("5 of 29, levels not counted", ordered(29, 5, 1, 1)),
+            ("5 of 26, levels not counted", ordered(26, 5, 1, 1)),
+            ("10 shuffled, twice, added", subset.map(|n| 2 * n)),
+            ("10 shuffled, twice, as pairs", subset.and_then(|n| n.checked_pow(2))),
+        ]
+    }
+
     /// How many compositions there are, levels counted where there are levels; `None` where a
     /// parameter is continuous, or beyond 2^128.
     pub fn size(&self) -> Option<u128> {
