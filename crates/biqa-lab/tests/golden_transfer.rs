@@ -54,9 +54,9 @@ fn matches(case: &Case) -> Result<Tensors, GoldenError> {
     let scores = Scores::new(names, [types, levels], dmos.f64s())
         .ok_or_else(|| GoldenError::Code("a table with holes".to_owned()))?;
 
-    let k = case.integer("top_k")? as usize;
-    let rank = case.integer("rank")? as usize;
-    let scale = [case.number("score_min")?, case.number("score_max")?];
+    let rank = case.number_or("rank", 1.0) as usize;
+    let k = case.number_or("top_k", rank as f64) as usize;
+    let scale = [case.number_or("score_min", 0.0), case.number_or("score_max", 9.0)];
     let found: Vec<Vec<Match>> = sources.iter().map(|s| nearest(s, &references, k)).collect();
     let all = || found.iter().flatten();
     let extremes = scores.extremes(|_| true);
@@ -79,15 +79,20 @@ fn selection(case: &Case) -> Result<Tensors, GoldenError> {
     let inputs = case.inputs()?;
     let similarity = |set: &str| Ok(inputs.get(&format!("similarity.{set}"))?.f64s());
     let counts = &case.config["counts"];
-    let sets = ["tid2013", "csiq", "pipal"]; // in this order: the file's is that of its keys
-    let columns = sets.map(similarity);
-    let columns = columns.into_iter().collect::<Result<Vec<_>, GoldenError>>()?;
+    // In this order: the file's is that of its keys.
+    let sets = ["tid2013", "csiq", "pipal"].into_iter().filter(|&set| counts.get(set).is_some());
+    let sets: Vec<&str> = sets.collect();
+    if counts.as_object().is_some_and(|all| all.len() != sets.len()) {
+        return Err(GoldenError::Code(format!("sets of another name in {counts}")));
+    }
+    let columns = sets.iter().map(|set| similarity(set));
+    let columns = columns.collect::<Result<Vec<_>, GoldenError>>()?;
     let wishes: Vec<Wish<'_>> = sets
         .iter()
         .zip(&columns)
         .map(|(set, column)| Wish {
             similarity: column,
-            count: counts[set].as_u64().unwrap_or_default() as usize,
+            count: counts[*set].as_u64().unwrap_or_default() as usize,
         })
         .collect();
     let fill = similarity("kadid-10k")?;

@@ -1,10 +1,15 @@
 //! The degraded pictures of the sources, by KADID's operations with the range stretched before and
 //! after, under the names of the label files.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use biqa::image::{LoadOptions, load};
+use biqa::scorer::hex;
+use sha2::{Digest, Sha256};
 
 use super::files::put;
 use super::rows::{LabelRow, folder_of, label_rows, picture_name, stem_of};
@@ -18,14 +23,19 @@ pub(super) const THEIRS: &str = "bmp";
 
 /// With which settings pictures were begun.
 const SETTINGS: &str = "settings.json";
+/// Of which files they were made: position, name and SHA-256, a line a source.
+const MADE: &str = "made.tsv";
 
 /// Makes the pictures of one run.
 pub(super) struct Maker<'a> {
     out: &'a Path,
     batch_size: usize,
     seed: u64,
-    /// Pictures that are there were made by a run with the same settings, and may stay.
-    trusted: bool,
+    /// Sources whose pictures an earlier run has made, by position: they may stay where the source is
+    /// the same file.
+    before: BTreeMap<usize, String>,
+    /// The list of them.
+    made: Mutex<fs::File>,
 }
 
 impl<'a> Maker<'a> {
@@ -43,14 +53,29 @@ impl<'a> Maker<'a> {
             return Err(TransferError::OtherRun { path: out.to_owned(), differs });
         }
         put(&path, text.as_bytes())?;
+        let path = out.join(MADE);
+        let before = known.and_then(|_| fs::read_to_string(&path).ok()).unwrap_or_default();
+        // Whole lines: what a stopped run has left of one is dropped.
+        let whole = before.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines = whole.lines().filter_map(|line| line.split_once('\t'));
+        let before: BTreeMap<usize, String> = lines
+            .filter_map(|(number, source)| Some((number.parse().ok()?, source.to_owned())))
+            .collect();
+        let text: String = before.iter().map(|(number, source)| line(*number, source)).collect();
+        put(&path, text.as_bytes())?;
+        let write = |source| TransferError::Write { path: path.clone(), source };
+        let made = fs::OpenOptions::new().append(true).open(&path).map_err(write)?;
         let Settings { batch_size, seed, .. } = *settings;
-        Ok(Self { out, batch_size, seed, trusted: known.is_some() })
+        Ok(Self { out, batch_size, seed, before, made: Mutex::new(made) })
     }
 
     /// Writes the pictures of the source at position `number`, or leaves none of them.
     pub(super) fn make(&self, number: usize, path: &Path, name: &str) -> Result<(), BatchError> {
         let files = self.files(number, name);
-        if self.trusted && files.iter().all(|file| file.is_file()) {
+        let bytes = fs::read(path).map_err(|e| BatchError::Load(format!("cannot read: {e}")))?;
+        let source = format!("{}\t{name}", hex(&Sha256::digest(bytes)));
+        let is_same = self.before.get(&number) == Some(&source);
+        if is_same && files.iter().all(|file| file.is_file()) {
             return Ok(());
         }
         let picture =
@@ -63,7 +88,7 @@ impl<'a> Maker<'a> {
                 write_png(&self.out.join(&folder).join(file), &address.apply_levels(&picture)?)
             })
         };
-        let made = write();
+        let made = write().and_then(|()| self.note(number, &source));
         if made.is_err() {
             for file in files {
                 // It may not have been there.
@@ -73,6 +98,13 @@ impl<'a> Maker<'a> {
         made
     }
 
+    /// One line, so that a stopped run leaves a whole one or none.
+    fn note(&self, number: usize, source: &str) -> Result<(), BatchError> {
+        let mut file = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(line(number, source).as_bytes())
+            .map_err(|source| BatchError::Write { path: self.out.join(MADE), source })
+    }
+
     fn files(&self, number: usize, name: &str) -> Vec<PathBuf> {
         let folder = folder_of(number, self.batch_size);
         label_rows(1, TYPES, LEVELS)
@@ -80,4 +112,9 @@ impl<'a> Maker<'a> {
             .map(|row| self.out.join(picture_name(folder, stem_of(name), &row, OURS)))
             .collect()
     }
+}
+
+/// A line of [`MADE`].
+fn line(number: usize, source: &str) -> String {
+    format!("{number}\t{source}\n")
 }

@@ -86,6 +86,7 @@ pub fn transfer(
     settings.check()?;
     check_wishes(sources.others, settings)?;
     let scores = Scores::read(sources.scores)?;
+    check_rank(&scores, settings)?;
     check_training(sources, &scores, settings)?;
     let found = find_references(sources.references, scores.references())?;
     folder(out)?;
@@ -116,6 +117,15 @@ pub fn transfer(
         run.degrade(&kept, out, threads, progress)?;
     }
     run.write(&kept, &found, out)
+}
+
+/// A ranked reference must exist.
+fn check_rank(scores: &Scores, settings: &Settings) -> Result<(), TransferError> {
+    let (rank, n) = (settings.rank, scores.references().len());
+    if rank <= n {
+        return Ok(());
+    }
+    Err(TransferError::Settings(format!("--rank is {rank}, there are {n} references")))
 }
 
 /// What is taken first is a part of what is taken.
@@ -271,12 +281,6 @@ impl Run<'_> {
                 self.seen.push(seen);
             }
         })?;
-        // A ranked reference must exist.
-        if self.settings.rank > references.len() {
-            let (rank, n) = (self.settings.rank, references.len());
-            let text = format!("--rank is {rank}, there are {n} references");
-            return Err(TransferError::Settings(text));
-        }
         Ok(())
     }
 
