@@ -39,6 +39,13 @@ pub(super) fn markdown(options: &Options, figures: &[Figures]) -> String {
         recipe.views.pair.patch,
         count(Part::Unreadable)
     ));
+    if count(Part::Spare) > 0 {
+        line(format_args!(
+            "{} more are held out and not measured on (measure.held_out is {}).\n",
+            count(Part::Spare),
+            recipe.measure.held_out
+        ));
+    }
     if let Some(labelled) = &options.labelled {
         line(format_args!(
             "Labelled: {}, {} photos to fit a ridge regression on, {} to correlate.\n",

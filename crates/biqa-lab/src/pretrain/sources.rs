@@ -52,6 +52,8 @@ pub enum Part {
     Train,
     /// To measure on.
     HeldOut,
+    /// Held out, and more than are measured on: used for nothing.
+    Spare,
     /// It is smaller than a view: passed over.
     Small,
     /// It can't be decoded: passed over.
@@ -63,6 +65,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::Train => "train",
             Self::HeldOut => "held-out",
+            Self::Spare => "spare",
             Self::Small => "small",
             Self::Unreadable => "unreadable",
         })
@@ -120,7 +123,9 @@ pub fn sort(
     let held = if given == 0 {
         first(&all, train.clone(), sorting.held_out.min(train.len() / 5), sorting.seed)
     } else {
-        // More than are wanted are measured on by nobody, and trained on by nobody either.
+        for &i in &held {
+            rows[i].part = Part::Spare;
+        }
         first(&all, held, sorting.held_out, sorting.seed)
     };
     for &i in &held {
