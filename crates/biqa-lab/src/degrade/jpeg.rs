@@ -120,7 +120,7 @@ fn halve(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
 }
 
 /// The triangle filter of libjpeg ("fancy upsampling"): 3/4 of the near sample, 1/4 of the far one,
-/// in both directions.
+/// in both directions. Of up to two samples a row libjpeg repeats each.
 fn double(
     plane: &[u8],
     half_width: usize,
@@ -129,6 +129,13 @@ fn double(
     height: usize,
 ) -> Vec<u8> {
     let mut out = vec![0; width * height];
+    if half_width <= 2 {
+        for (y, row) in out.chunks_exact_mut(width).enumerate() {
+            let near = &plane[y / 2 * half_width..][..half_width];
+            row.iter_mut().enumerate().for_each(|(x, value)| *value = near[x / 2]);
+        }
+        return out;
+    }
     let mut column_sums = vec![0_i32; half_width];
     for (y, row) in out.chunks_exact_mut(width).enumerate() {
         let near = y / 2;

@@ -78,15 +78,18 @@ impl RgbF32 {
         Err(DegradeError::TooSmall { op: op.to_owned(), needed, width, height })
     }
 
-    /// Whether an operation may make a picture of that size of this one.
+    /// Whether an operation may make a picture of that size of this one; `needed` is the side that a
+    /// picture must have for anything to be left.
     pub(super) fn check_result(
         &self,
         op: &str,
-        width: usize,
-        height: usize,
+        [width, height]: [usize; 2],
+        needed: usize,
     ) -> Result<(), DegradeError> {
         if width == 0 || height == 0 {
-            let needed = self.width.min(self.height).saturating_add(1);
+            // What is left grows with the picture: so much larger, and one pixel is left.
+            let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+            let needed = needed.max(self.width.min(self.height).saturating_add(1));
             let (width, height) = (self.width, self.height);
             return Err(DegradeError::TooSmall { op: op.to_owned(), needed, width, height });
         }
@@ -101,5 +104,11 @@ impl RgbF32 {
 /// The 8-bit level of a value: `floor(255 clip(v) + 0.5)`. In `f64`, where 255 v is exact.
 #[inline]
 pub(super) fn level(v: f32) -> u8 {
-    (f64::from(v).clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+    level_of(f64::from(v))
+}
+
+/// The same of a value that was computed.
+#[inline]
+pub(super) fn level_of(v: f64) -> u8 {
+    (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
 }

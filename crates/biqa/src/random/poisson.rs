@@ -106,30 +106,69 @@ impl Poisson {
     /// The elements `first`, `first + 1`, ... (wrapping) of field `tag`: each what [`Poisson::draw`]
     /// gives.
     pub fn draw_into(&self, draws: &Draws, tag: u32, first: u32, out: &mut [f64]) {
+        self.fill(draws, tag, Onwards(first), out);
+    }
+
+    /// The elements of field `tag` that are listed, one a place of `out`: each what
+    /// [`Poisson::draw`] gives.
+    pub fn draw_at(&self, draws: &Draws, tag: u32, indices: &[u32], out: &mut [f64]) {
+        let n = indices.len().min(out.len());
+        self.fill(draws, tag, Listed(&indices[..n]), &mut out[..n]);
+    }
+
+    fn fill<P: Places>(&self, draws: &Draws, tag: u32, places: P, out: &mut [f64]) {
         match &self.0 {
             Method::Zero => out.fill(0.0),
-            Method::Inversion(method) => wide(Fill { method, draws, tag, first, out }),
-            Method::Rejection(method) => wide(Fill { method, draws, tag, first, out }),
+            Method::Inversion(method) => wide(Fill { method, draws, tag, places, out }),
+            Method::Rejection(method) => wide(Fill { method, draws, tag, places, out }),
         }
     }
 }
 
-/// Consecutive elements of a field, by which method, and where their numbers go.
-struct Fill<'a, M> {
+/// Which element of the field a place of the result is.
+trait Places: Copy {
+    fn at(self, place: u32) -> u32;
+}
+
+/// The elements from here on.
+#[derive(Clone, Copy)]
+struct Onwards(u32);
+
+impl Places for Onwards {
+    #[inline(always)]
+    fn at(self, place: u32) -> u32 {
+        self.0.wrapping_add(place)
+    }
+}
+
+/// These elements; places behind the last are the last, for lanes that nobody asks for.
+#[derive(Clone, Copy)]
+struct Listed<'a>(&'a [u32]);
+
+impl Places for Listed<'_> {
+    #[inline(always)]
+    fn at(self, place: u32) -> u32 {
+        let last = self.0.len().saturating_sub(1);
+        self.0.get((place as usize).min(last)).copied().unwrap_or_default()
+    }
+}
+
+/// Elements of a field, by which method, and where their numbers go.
+struct Fill<'a, M, P> {
     method: &'a M,
     draws: &'a Draws,
     tag: u32,
-    first: u32,
+    places: P,
     out: &'a mut [f64],
 }
 
-impl Wide for Fill<'_, Inversion> {
+impl<P: Places> Wide for Fill<'_, Inversion, P> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { method, draws, tag, first, out } = self;
-        for (indices, out) in in_lanes(first, out) {
+        let Self { method, draws, tag, places, out } = self;
+        for (indices, out) in in_lanes(0, places, out) {
             let words = draws.lanes_of(tag, indices, 0);
             let mut u = [0.0; LANES];
             for i in 0..LANES {
@@ -141,17 +180,17 @@ impl Wide for Fill<'_, Inversion> {
 }
 
 /// The elements whose attempt fails are tried again together.
-impl Wide for Fill<'_, Rejection> {
+impl<P: Places> Wide for Fill<'_, Rejection, P> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { method, draws, tag, first, out } = self;
+        let Self { method, draws, tag, places, out } = self;
         for (again, out) in (0_u32..).zip(out.chunks_mut(TOGETHER)) {
-            let first = first.wrapping_add(again.wrapping_mul(TOGETHER as u32));
+            let first = again.wrapping_mul(TOGETHER as u32);
             let mut open = [0_u32; TOGETHER];
             let mut left = 0;
-            for (block, (indices, out)) in (0_u32..).zip(in_lanes(first, out)) {
+            for (block, (indices, out)) in (0_u32..).zip(in_lanes(first, places, out)) {
                 let numbers = method.attempts(&draws.lanes_of(tag, indices, 0));
                 for (i, (out, number)) in (0_u32..).zip(out.iter_mut().zip(numbers)) {
                     *out = number;
@@ -168,10 +207,10 @@ impl Wide for Fill<'_, Rejection> {
                 for begin in (0..tried).step_by(LANES) {
                     let n = LANES.min(tried - begin);
                     // Lanes beyond the last element try it again, for nothing.
-                    let places: [u32; LANES] = std::array::from_fn(|i| open[begin + i.min(n - 1)]);
-                    let indices = places.map(|place| first.wrapping_add(place));
+                    let tried: [u32; LANES] = std::array::from_fn(|i| open[begin + i.min(n - 1)]);
+                    let indices = tried.map(|place| places.at(first.wrapping_add(place)));
                     let numbers = method.attempts(&draws.lanes_of(tag, indices, attempt));
-                    for (place, number) in places.into_iter().zip(numbers).take(n) {
+                    for (place, number) in tried.into_iter().zip(numbers).take(n) {
                         out[place as usize] = number;
                         open[left] = place;
                         left += usize::from(number < 0.0);
@@ -185,12 +224,17 @@ impl Wide for Fill<'_, Rejection> {
     }
 }
 
-/// The elements that are drawn together, and where their numbers go; the last ones may be fewer.
+/// The elements of the places from `first` on that are drawn together, and where their numbers go; the
+/// last ones may be fewer.
 #[inline(always)]
-fn in_lanes(first: u32, out: &mut [f64]) -> impl Iterator<Item = ([u32; LANES], &mut [f64])> {
+fn in_lanes<P: Places>(
+    first: u32,
+    places: P,
+    out: &mut [f64],
+) -> impl Iterator<Item = ([u32; LANES], &mut [f64])> {
     (0_u32..).zip(out.chunks_mut(LANES)).map(move |(block, out)| {
         let first = first.wrapping_add(block.wrapping_mul(LANES as u32));
-        (std::array::from_fn(|i| first.wrapping_add(i as u32)), out)
+        (std::array::from_fn(|i| places.at(first.wrapping_add(i as u32))), out)
     })
 }
 
@@ -361,6 +405,12 @@ mod tests {
                 let expected = specified(lambda, &draws, 2, index);
                 assert_eq!(found, expected, "mean {lambda}, element {index} of a batch");
                 assert_eq!(counts.draw(&draws, 2, index), expected, "mean {lambda}, {index}");
+            }
+            let listed: Vec<u32> = (0..1001_u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();
+            let mut found = vec![0.0; listed.len()];
+            counts.draw_at(&draws, 2, &listed, &mut found);
+            for (&index, found) in listed.iter().zip(found) {
+                assert_eq!(found, counts.draw(&draws, 2, index), "mean {lambda}, {index} listed");
             }
         }
     }

@@ -70,7 +70,7 @@ pub(super) fn resize(
     width: usize,
     mode: Mode,
 ) -> Result<RgbF32, DegradeError> {
-    picture.check_result("bsr:resize", width, height)?;
+    picture.check_result("bsr:resize", [width, height], 1)?;
     let shape = picture.shape();
     let data = resized(picture.data(), shape, (width, height), None, mode, |w| w as f32);
     Ok(RgbF32 { width: width as u32, height: height as u32, data })

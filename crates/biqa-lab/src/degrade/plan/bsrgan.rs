@@ -2,12 +2,14 @@
 //! drawn, so that its addresses say them.
 
 use super::Text;
-use super::esrgan::MODES;
 use biqa::random::Sequence;
 use std::f64::consts::PI;
 
 /// A sigma or a variance below this is no blur (the original divides by almost zero).
 const NO_BLUR: f64 = 0.05;
+
+/// Filters of a resize, in section 4's order.
+const MODES: [&str; 3] = ["bilinear", "bicubic", "area"];
 
 /// Noise levels, whole numbers.
 const NOISE: [u64; 2] = [2, 25];

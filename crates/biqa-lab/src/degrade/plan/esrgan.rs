@@ -24,7 +24,7 @@ const PLATEAU_BETA: [f64; 2] = [1.0, 2.0];
 /// Kernels smaller than this ring with at least a third of the highest frequency.
 const SMALL: u64 = 13;
 
-pub(super) const MODES: [&str; 3] = ["area", "bilinear", "bicubic"];
+const MODES: [&str; 3] = ["area", "bilinear", "bicubic"];
 
 /// One of the two rounds.
 struct Round {

@@ -44,6 +44,12 @@ pub(super) fn round(picture: &RgbF32) -> RgbF32 {
     RgbF32::from_levels(&picture.to_levels())
 }
 
+/// The number that an address says: 0.7, where the nearest `f32` lies below it, so that 100 pixels are
+/// 70 and not 69.
+fn as_written(value: f64) -> f64 {
+    (value as f32).to_string().parse().unwrap_or(value)
+}
+
 /// To height and width, or by a scale: `floor(n scale)`, sampled at `1 / scale` (torch's rule).
 ///
 /// # Errors
@@ -57,12 +63,14 @@ pub(super) fn resize(picture: &RgbF32, values: &Values) -> Result<RgbF32, Degrad
     let shape = picture.shape();
     let (width, height, ratio) = match values.get(2) {
         Some(scale) => {
+            let scale = as_written(scale);
             let side = |n: usize| (n as f64 * scale) as usize;
             (side(shape.width), side(shape.height), Some(1.0 / scale))
         }
         None => (values.at(1) as usize, values.at(0) as usize, None),
     };
-    picture.check_result("re:resize", width, height)?;
+    let needed = ratio.map_or(1.0, f64::ceil) as usize;
+    picture.check_result("re:resize", [width, height], needed)?;
     // An area is that of the sizes, whatever the scale.
     let ratio = if mode == Mode::Area { None } else { ratio };
     let data = resized(picture.data(), shape, (width, height), ratio, mode, |w| w as f32);

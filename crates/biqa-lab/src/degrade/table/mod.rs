@@ -140,7 +140,7 @@ impl Values {
 const LOOSE: &str = "the specification does not say to the pixel how this port computes it";
 
 /// Operations of the specification that are not computed: name, reason.
-pub const UNAVAILABLE: [(&str, &str); 15] = [
+pub const UNAVAILABLE: [(&str, &str); 17] = [
     ("arniqa:lens_blur", LOOSE),
     ("arniqa:color_shift", LOOSE),
     ("arniqa:jitter", LOOSE),
@@ -154,7 +154,9 @@ pub const UNAVAILABLE: [(&str, &str); 15] = [
     ("reiqa:color_shift", LOOSE),
     ("reiqa:denoise", LOOSE),
     ("reiqa:jitter", LOOSE),
+    ("reiqa:patch_swap", LOOSE),
     ("reiqa:pixelate", LOOSE),
+    ("reiqa:color_block", LOOSE),
     ("reiqa:sharpen", LOOSE),
 ];
 
