@@ -256,6 +256,8 @@ fn recipes_that_will_not_do() {
     say("parts too small for the contrast", "csiqa", parts);
     let option = change("csiqa", "temperature", "tau");
     say("a misspelt option", "csiqa", option);
+    let pair = change("csfiqa", "batch = 6", "batch = 2");
+    say("a batch too small for the contrast of scales", "csfiqa", pair);
     let single = change("lmliqa", "n_crops = 2", "n_crops = 1").replace("batch = 3", "batch = 1");
     say("one crop and nothing to tell it from", "lmliqa", single);
     for (what, method, from, to) in [

@@ -218,8 +218,8 @@ pub struct ProtocolArgs {
     #[command(flatten)]
     pub shared: SplitArgs,
 
-    /// Figure by which an epoch is kept: srcc or plcc [default: srcc; plcc where DEIQT, CSIQA or
-    /// LML-IQA run as published]
+    /// Figure by which an epoch is kept: srcc or plcc [default: srcc; plcc where DEIQT, CSIQA,
+    /// LML-IQA or CSFIQA run as published]
     #[arg(long, value_name = "FIGURE", value_parser = parse_select_by)]
     #[arg(help_heading = "Figures")]
     pub select_by: Option<SelectBy>,

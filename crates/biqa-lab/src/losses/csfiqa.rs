@@ -16,6 +16,9 @@ use super::masked::{log_sum_exp, softplus};
 /// Slack of comparisons between relative distances (6.3).
 const SLACK: f64 = 1e-6;
 
+/// Batches up to this are looked through for the smallest that would do.
+const MOST_LEAST: usize = 4096;
+
 /// The keys of the contrast (section 10); thresholds are the paper's, the rest as marked there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -62,6 +65,29 @@ impl Default for Contrast {
             w_intra: 1.0,
             w_inter: 1.0,
         }
+    }
+}
+
+impl Contrast {
+    /// The smallest batch in which an anchor can have a positive and a negative among the others.
+    pub fn least(&self) -> usize {
+        let all = 3..=MOST_LEAST;
+        match self.scl_select {
+            Select::Distance => *all.start(),
+            Select::Rank => {
+                let has_both = |&b: &usize| {
+                    let [near, far] = self.ranked(b);
+                    near > 0 && far > 0 && near < b - 1
+                };
+                all.clone().find(has_both).unwrap_or(*all.end())
+            }
+        }
+    }
+
+    /// How many of `b` pictures are near and far by rank.
+    fn ranked(&self, b: usize) -> [usize; 2] {
+        let share = |f: f64| (f * b as f64 + 0.5).floor() as usize;
+        [share(self.gamma1), share(1.0 - self.gamma2)]
     }
 }
 
@@ -151,7 +177,7 @@ pub fn partners(labels: &[f32], contrast: &Contrast) -> Partners {
                 }
             }
             Select::Rank => {
-                let share = |f: f64| (f * b as f64 + 0.5).floor() as usize;
+                let [near, far] = contrast.ranked(b);
                 let by = |order: &dyn Fn(f64, f64) -> std::cmp::Ordering, number: usize| {
                     let mut sorted = others.clone();
                     // Stable: of equal distances the lower index comes first.
@@ -159,10 +185,10 @@ pub fn partners(labels: &[f32], contrast: &Contrast) -> Partners {
                     sorted.truncate(number);
                     sorted
                 };
-                for j in by(&|p, q| p.total_cmp(&q), share(contrast.gamma1)) {
+                for j in by(&|p, q| p.total_cmp(&q), near) {
                     pos[i * b + j] = true;
                 }
-                for j in by(&|p, q| q.total_cmp(&p), share(1.0 - contrast.gamma2)) {
+                for j in by(&|p, q| q.total_cmp(&p), far) {
                     neg[i * b + j] = !pos[i * b + j] && relative[i * b + j] > SLACK;
                 }
             }

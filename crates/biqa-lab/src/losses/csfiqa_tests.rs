@@ -267,3 +267,24 @@ fn gradients_agree_with_differences() {
         assert!((slope - f64::from(grad[i])).abs() < 2e-3, "{i}: {slope}, not {}", grad[i]);
     }
 }
+
+/// In the smallest batch some labels give an anchor both kinds of partners; in one less none do.
+#[test]
+fn the_smallest_batch_has_both_kinds_of_partners() {
+    let ranked = Contrast { scl_select: Select::Rank, ..Contrast::default() };
+    let few = Contrast { gamma1: 0.1, ..ranked };
+    for contrast in [Contrast::default(), ranked, few] {
+        let has_both = |b: usize| {
+            // Two alike and the rest far from them.
+            let labels: Vec<f32> = (0..b).map(|i| if i < 2 { 0.0 } else { 1.0 }).collect();
+            let found = partners(&labels, &contrast);
+            (0..b).any(|i| {
+                let row = i * b..(i + 1) * b;
+                found.pos_intra[row.clone()].contains(&true) && found.neg[row].contains(&true)
+            })
+        };
+        let least = contrast.least();
+        assert!(has_both(least), "{contrast:?}: {least}");
+        assert!(!(1..least).any(has_both), "{contrast:?}: {least}");
+    }
+}

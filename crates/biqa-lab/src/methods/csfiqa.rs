@@ -144,7 +144,7 @@ impl Method for CsfiqaMethod {
         Needs { crop: self.config.crop, group: 1, whole: false }
     }
 
-    fn check(&self, _pictures: usize) -> Result<(), String> {
+    fn check(&self, pictures: usize) -> Result<(), String> {
         let CsfiqaOptions { lambda_scl, contrast, beta } = &self.options;
         super::positive("beta", *beta)?;
         super::not_negative("lambda_scl", *lambda_scl)?;
@@ -161,7 +161,15 @@ impl Method for CsfiqaMethod {
             contrast.gamma2,
         )?;
         let m = contrast.nsm_m as f64;
-        super::ensure(!contrast.nsm || m >= 1.0, "contrast.nsm_m", "1 or more", m)
+        super::ensure(!contrast.nsm || m >= 1.0, "contrast.nsm_m", "1 or more", m)?;
+        let least = contrast.least();
+        if *lambda_scl == 0.0 || pictures >= least {
+            return Ok(());
+        }
+        Err(format!(
+            "with {pictures} photos at once the contrast of the labels has nobody to compare: give \
+             {least} or more, or lambda_scl = 0"
+        ))
     }
 
     /// Besides a whole checkpoint `arrays` may hold an encoder of timm, the language model's layer

@@ -212,6 +212,17 @@ impl LmlIqaMethod {
         Self { config, options, steps: 0, teacher: None }
     }
 
+    /// What every report must say: which version of the paper's contrast is trained, whose weights
+    /// score.
+    pub fn variant(&self) -> [String; 2] {
+        let version = if self.options.w_cluster == 0.0 { 2 } else { 1 };
+        let who = match self.options.score_with {
+            ScoreWith::Student => "student",
+            ScoreWith::Teacher => "teacher",
+        };
+        [format!("version = {version}"), format!("score_with = {who}")]
+    }
+
     /// The parts of (7.2) with a teacher's network given.
     pub fn losses(
         &self,

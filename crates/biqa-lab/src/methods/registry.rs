@@ -90,6 +90,17 @@ impl Choice {
         }
     }
 
+    /// What every report must say of the variant that was trained, as `name = value`: which language
+    /// model CSFIQA's frozen layer is (`papers/csfiqa.md`), which version of its paper LML-IQA follows
+    /// and whose weights score (`papers/lml-iqa.md`, 8 and Q6).
+    pub fn variant(&self) -> Vec<String> {
+        match self {
+            Self::Csfiqa(method) => vec![format!("ic = {}", method.config().ic.word())],
+            Self::LmlIqa(method) => method.variant().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
     /// See [`Method::check`].
     pub fn check(&self, batch: usize) -> Result<(), String> {
         match self {

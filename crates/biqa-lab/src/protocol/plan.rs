@@ -75,7 +75,8 @@ impl Identity {
     fn of(settings: &Settings, photos: &[Digest], target: Option<&[Digest]>) -> Self {
         let joined = |digests: &[Digest]| hex(&Sha256::digest(digests.concat()));
         let Settings { train_on, fraction_of, .. } = settings;
-        let select_by = settings.select_by.unwrap_or_default();
+        let select_by =
+            settings.select_by.map_or("the method's".to_owned(), |by| format!("{by:?}"));
         Self {
             recipe: settings.recipe.digest(),
             init: settings.init.digest.clone(),
@@ -85,7 +86,7 @@ impl Identity {
             split: settings.rule.to_string(),
             seed: settings.seed,
             switches: vec![
-                format!("select_by = {select_by:?}"),
+                format!("select_by = {select_by}"),
                 format!("train_on = {train_on:?}"),
                 format!("fraction_of = {fraction_of:?}"),
                 format!("allow_leak = {}", settings.allow_leak),

@@ -251,7 +251,10 @@ pub(crate) fn parts(
     let photo = |i: usize| Photo::of(manifest, i, "");
     let [lo, hi] = manifest.range_nominal;
     if lo >= hi {
-        return Err(TrainError::Data(format!("all scores are {lo}: there is nothing to learn")));
+        return Err(TrainError::Data(format!(
+            "all scores are {lo}: there is nothing to learn; look at the column of scores, or give \
+             another list"
+        )));
     }
     let (train, val) = (manifest.part(Split::Train), manifest.part(Split::Val));
     if !train.is_empty() && !val.is_empty() {

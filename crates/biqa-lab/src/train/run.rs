@@ -186,7 +186,8 @@ fn check_data(options: &Options) -> Result<(), TrainError> {
         let first = photos[0].target;
         if photos.iter().all(|p| p.target == first) {
             return data(format!(
-                "all {} scores of {part} are equal ({first}): there is nothing to learn",
+                "all {} scores of {part} are equal ({first}): there is nothing to learn; look at the \
+                 column of scores, or share out the photos in another way",
                 photos.len()
             ));
         }

@@ -275,8 +275,12 @@ mod tests {
 
     #[test]
     fn unfitting_heads_are_refused_in_words() {
-        let odd = LlamaConfig { heads: 4, ..config() };
+        let odd = LlamaConfig { heads: 4, rope: true, ..config() };
         let text = odd.check().expect_err("heads of odd width");
         assert_eq!(text, "llm_dim 12 is no multiple of twice llm_heads 4");
+        // Only the rotary embedding wants pairs.
+        assert_eq!(LlamaConfig { rope: false, ..odd }.check(), Ok(()));
+        let text = LlamaConfig { heads: 5, rope: false, ..odd }.check().expect_err("no fit");
+        assert_eq!(text, "llm_dim 12 is no multiple of llm_heads 5");
     }
 }

@@ -160,8 +160,10 @@ impl Recipe {
 
     /// What of it a report must say, as `name = value`, where it is trained on a set.
     pub fn switches(&self, dataset: &str) -> Vec<String> {
-        let (view, target, prepare) = match self {
-            Self::Lite(recipe) => (recipe.view.label(), "normalised", "none".to_owned()),
+        let (view, target, prepare, variant) = match self {
+            Self::Lite(recipe) => {
+                (recipe.view.label(), "normalised", "none".to_owned(), Vec::new())
+            }
             Self::Crops(recipe) => {
                 let target = match recipe.labels {
                     Labels::Normalised => "normalised",
@@ -170,10 +172,17 @@ impl Recipe {
                     Labels::Percent => "percent",
                 };
                 let prepare = recipe.crops.preparation(dataset).to_string();
-                (recipe.crops.test.label(recipe.choice.needs().crop), target, prepare)
+                let view = recipe.crops.test.label(recipe.choice.needs().crop);
+                (view, target, prepare, recipe.choice.variant())
             }
         };
-        vec![format!("view = {view}"), format!("target = {target}"), format!("prepare = {prepare}")]
+        let mut switches = vec![
+            format!("view = {view}"),
+            format!("target = {target}"),
+            format!("prepare = {prepare}"),
+        ];
+        switches.extend(variant);
+        switches
     }
 
     /// What a step's matrix products are computed in.

@@ -137,6 +137,17 @@ pub enum Concentration {
     None,
 }
 
+impl Concentration {
+    /// As a recipe writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Llama7b => "llama7b",
+            Self::Random => "random",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Key `ic_norm_weight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
