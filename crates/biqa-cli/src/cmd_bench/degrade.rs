@@ -57,6 +57,7 @@ const ASKED: &[(f64, &[&str])] = &[
             "qpt:poisson_noise",
             "qpt:multiplicative_noise",
             "re:noise",
+            "re:poisson",
         ],
     ),
     (

@@ -39,11 +39,10 @@ pub(super) fn jpeg(picture: &Rgb8, quality: u32) -> Rgb8 {
     let [mut luma, cb, cr] = ycc_planes(picture);
     let mut chroma = [halve(&cb, width, height), halve(&cr, width, height)];
     code_plane(&mut luma, width, height, &luma_table, &basis);
-    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
     for plane in &mut chroma {
-        code_plane(plane, half_width, half_height, &chroma_table, &basis);
+        code_plane(plane, in_blocks(width), height.div_ceil(2), &chroma_table, &basis);
     }
-    let [cb, cr] = chroma.map(|plane| double(&plane, half_width, half_height, width, height));
+    let [cb, cr] = chroma.map(|plane| double(&plane, width, height));
 
     let mut data = Vec::with_capacity(luma.len() * 3);
     for ((&y, &cb), &cr) in luma.iter().zip(&cb).zip(&cr) {
@@ -98,21 +97,27 @@ fn rgb_of_ycc(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     [r, g, b].map(|v| v.clamp(0, 255) as u8)
 }
 
-/// 2x2 means, border pixels repeated. The rounding is 1 and 2 in turn, so that halves go down as
-/// often as up: rounding them always up shifts the channel means by up to .006.
+/// Chroma samples of a row in whole blocks.
+fn in_blocks(width: usize) -> usize {
+    width.div_ceil(2 * N) * N
+}
+
+/// 2x2 means in rows of whole blocks: libjpeg repeats border pixels before it takes means. The rounding
+/// is 1 and 2 in turn, so that halves go down as often as up: rounding them always up shifts the
+/// channel means by up to .006.
 fn halve(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(width.div_ceil(2) * height.div_ceil(2));
+    let mut out = Vec::with_capacity(in_blocks(width) * height.div_ceil(2));
     for y in (0..height).step_by(2) {
         let upper = &plane[y * width..(y + 1) * width];
         let below = (y + 1).min(height - 1);
         let lower = &plane[below * width..(below + 1) * width];
-        for x in (0..width).step_by(2) {
-            let right = (x + 1).min(width - 1);
-            let sum = u32::from(upper[x])
+        for x in 0..in_blocks(width) {
+            let (left, right) = ((2 * x).min(width - 1), (2 * x + 1).min(width - 1));
+            let sum = u32::from(upper[left])
                 + u32::from(upper[right])
-                + u32::from(lower[x])
+                + u32::from(lower[left])
                 + u32::from(lower[right]);
-            let bias = 1 + (x as u32 / 2) % 2;
+            let bias = 1 + x as u32 % 2;
             out.push(((sum + bias) >> 2) as u8);
         }
     }
@@ -121,17 +126,13 @@ fn halve(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
 
 /// The triangle filter of libjpeg ("fancy upsampling"): 3/4 of the near sample, 1/4 of the far one,
 /// in both directions. Of up to two samples a row libjpeg repeats each.
-fn double(
-    plane: &[u8],
-    half_width: usize,
-    half_height: usize,
-    width: usize,
-    height: usize,
-) -> Vec<u8> {
+fn double(plane: &[u8], width: usize, height: usize) -> Vec<u8> {
+    let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+    let stride = in_blocks(width);
     let mut out = vec![0; width * height];
     if half_width <= 2 {
         for (y, row) in out.chunks_exact_mut(width).enumerate() {
-            let near = &plane[y / 2 * half_width..][..half_width];
+            let near = &plane[y / 2 * stride..][..half_width];
             row.iter_mut().enumerate().for_each(|(x, value)| *value = near[x / 2]);
         }
         return out;
@@ -140,8 +141,8 @@ fn double(
     for (y, row) in out.chunks_exact_mut(width).enumerate() {
         let near = y / 2;
         let far = if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(half_height - 1) };
-        let near = &plane[near * half_width..(near + 1) * half_width];
-        let far = &plane[far * half_width..(far + 1) * half_width];
+        let near = &plane[near * stride..][..half_width];
+        let far = &plane[far * stride..][..half_width];
         for ((sum, &near), &far) in column_sums.iter_mut().zip(near).zip(far) {
             *sum = 3 * i32::from(near) + i32::from(far);
         }
@@ -273,8 +274,42 @@ mod tests {
     fn chroma_means_are_rounded_without_bias() {
         // Sums 1 and 2 above a multiple of four, in turn: halves go down, then up.
         let plane = [10, 10, 10, 10, 12, 10, 12, 10];
-        assert_eq!(halve(&plane, 4, 2), [10, 11]);
-        assert_eq!(halve(&[1, 2], 1, 2), [1]);
+        // Then the last column, repeated.
+        assert_eq!(halve(&plane, 4, 2), [10, 11, 10, 10, 10, 10, 10, 10]);
+        assert_eq!(halve(&[1, 2], 1, 2), [1, 2, 1, 2, 1, 2, 1, 2]);
+    }
+
+    /// Pillow 13 (libjpeg-turbo), 4:2:0: where blocks reach beyond the picture, and where chroma has
+    /// too few samples to be smoothed.
+    #[test]
+    fn tiny_pictures_are_libjpegs() {
+        let cases: [([u32; 2], u32, &[u8]); 3] = [
+            ([2, 2], 10, &[0, 87, 140, 47, 144, 197, 11, 108, 161, 68, 165, 218][..]),
+            (
+                [1, 9],
+                24,
+                &[
+                    11, 41, 161, 98, 128, 248, 36, 121, 162, 112, 197, 238, 108, 239, 205, 49, 180,
+                    146, 129, 244, 211, 118, 233, 200, 64, 120, 155,
+                ][..],
+            ),
+            (
+                [6, 2],
+                24,
+                &[
+                    39, 82, 117, 77, 120, 152, 80, 121, 149, 149, 192, 209, 118, 158, 166, 148,
+                    189, 191, 147, 190, 225, 144, 187, 219, 89, 130, 158, 114, 157, 174, 73, 113,
+                    121, 126, 167, 169,
+                ][..],
+            ),
+        ];
+        for ([width, height], quality, expected) in cases {
+            let data = (0..width * height * 3).map(|i| (i * i * 37 + i * 11) as u8).collect();
+            let picture = Rgb8::new(width, height, data).expect("sizes fit");
+            let expected = Rgb8::new(width, height, expected.to_vec()).expect("sizes fit");
+            let found = largest_difference(&jpeg(&picture, quality), &expected);
+            assert!(found <= 2, "{width} x {height}: {found} levels");
+        }
     }
 
     #[test]
