@@ -4,14 +4,20 @@
 mod pth;
 
 use biqa::models::csfiqa::{Csfiqa, CsfiqaConfig, LLAMA, LLAMA_LAYER, llama_arrays};
+use biqa::models::csiqa::{Csiqa, CsiqaConfig, UNUSED};
+use biqa::models::deiqt::{Deiqt, DeiqtConfig};
 use biqa::models::glintiqa::{GlintIqa, GlintIqaConfig};
+use biqa::models::lmliqa::LmlIqaConfig;
 use biqa::models::qpt::QptConfig;
 use biqa::nn::llama::TENSORS;
 use biqa::nn::resnet::{ResNet, ResNetConfig};
 use biqa::nn::vit::{Vit, VitConfig};
 use biqa::weights::{Array, Arrays, Precision, collect, read, visit, write_safetensors};
 use biqa_lab::methods::csfiqa::{CsfiqaMethod, CsfiqaOptions};
+use biqa_lab::methods::csiqa::{CsiqaMethod, CsiqaOptions};
+use biqa_lab::methods::deiqt::{DeiqtMethod, DeiqtOptions};
 use biqa_lab::methods::glintiqa::{GlintIqaMethod, GlintIqaOptions};
+use biqa_lab::methods::lmliqa::{LmlIqaMethod, LmlIqaOptions};
 use biqa_lab::methods::qpt::{QptMethod, QptOptions};
 use biqa_lab::methods::{Method, Start};
 use burn::module::Module;
@@ -76,6 +82,98 @@ fn assert_placed(all: &[Entry], found: &Arrays, place: impl Fn(&str) -> Option<S
         assert_eq!(array.shape, *shape, "{name}");
         assert!(array.data.iter().all(|v| v == value), "{name} is not at {place}");
     }
+}
+
+/// The tensors of DEIQT at the paper's size (`papers/deiqt.md`, section 4).
+fn of_deiqt(kept: impl Fn(&str) -> bool) -> Vec<Entry> {
+    let net = Deiqt::new(&DeiqtConfig::default(), &Device::flex());
+    entries(&net, |name| kept(name).then(|| name.to_owned()))
+}
+
+/// DeiT III of its authors, and under timm's names.
+#[test]
+fn deit_iii_starts_every_method_that_is_built_on_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut authors = of_deiqt(|name| !name.starts_with("head."));
+    assert_eq!(authors.len(), 174);
+    authors.push(entry("head.weight", &[1000, 384]));
+    authors.push(entry("head.bias", &[1000]));
+    let place = |name: &str| (!name.starts_with("head.")).then(|| name.to_owned());
+    let read = published(&folder, "deit_3_small_224_1k.pth", &authors, Some("model"));
+    assert_eq!(read.len(), 176);
+    let mut timm = of_deiqt(|name| !name.starts_with("head."));
+    for entry in &mut timm {
+        for (ours, timms) in [("gamma_1", "ls1.gamma"), ("gamma_2", "ls2.gamma")] {
+            entry.name = entry.name.replace(ours, timms);
+        }
+    }
+    let renamed = published(&folder, "model.safetensors", &timm, None);
+    assert!(renamed.contains_key("blocks.11.ls2.gamma"));
+    for arrays in [read, renamed] {
+        let deiqt = DeiqtMethod::new(DeiqtConfig::default(), DeiqtOptions::default());
+        assert_placed(&authors, &started(&deiqt, arrays.clone(), Start::Backbone), place);
+        let csiqa = CsiqaMethod::new(CsiqaConfig::default(), CsiqaOptions::default());
+        assert_placed(&authors, &started(&csiqa, arrays.clone(), Start::Backbone), place);
+        let lmliqa = LmlIqaMethod::new(LmlIqaConfig::default(), LmlIqaOptions::default());
+        assert_placed(&authors, &started(&lmliqa, arrays, Start::Backbone), place);
+    }
+}
+
+#[test]
+fn checkpoints_of_the_authors_of_deiqt_and_csiqa_are_read_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = |name: &str| Some(name.to_owned());
+    let all = of_deiqt(|_| true);
+    assert_eq!(all.len(), 194, "papers/deiqt.md, section 4");
+    let method = DeiqtMethod::new(DeiqtConfig::default(), DeiqtOptions::default());
+    let arrays = published(&folder, "ckpt_epoch_8.pth", &all, Some("model"));
+    assert_placed(&all, &started(&method, arrays, Start::Whole), own);
+
+    // With the seven tensors that nothing uses (papers/csiqa.md, section 4).
+    let mut all = entries(&Csiqa::new(&CsiqaConfig::default(), &Device::flex()), own);
+    let used = all.len();
+    let shapes: [&[usize]; 7] =
+        [&[384, 1, 16, 16], &[], &[384, 32], &[384, 384], &[384], &[128, 384], &[128]];
+    all.extend(UNUSED.iter().zip(shapes).map(|(name, shape)| entry(name, shape)));
+    let numbers: usize = all.iter().map(|e| e.shape.iter().product::<usize>()).sum();
+    assert_eq!((all.len(), numbers), (201, 24_349_953));
+    let method = CsiqaMethod::new(CsiqaConfig::default(), CsiqaOptions::default());
+    let arrays = published(&folder, "csiqa.pth", &all, Some("model"));
+    assert_placed(&all[..used], &started(&method, arrays.clone(), Start::Whole), own);
+    let mut more = arrays;
+    more.insert("proj2".to_owned(), Array { shape: vec![1], data: vec![0.0] });
+    let error = method.start(more, "csiqa.pth", 1, &Device::flex()).expect_err("no place");
+    assert!(error.to_string().contains("proj2"), "{error}");
+}
+
+/// Hugging Face's files and their index.
+#[test]
+fn a_layer_of_the_language_model_is_found_through_its_index() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = CsfiqaConfig::preset("smoke").expect("a preset");
+    let net = Csfiqa::new(&config, &Device::flex());
+    let theirs = |name: &str| {
+        let name = name.strip_prefix(LLAMA)?;
+        Some(format!("model.layers.{LLAMA_LAYER}.{name}"))
+    };
+    let all = entries(&net, theirs);
+    assert_eq!(all.len(), 9);
+    let (first, second) = all.split_at(4);
+    let mut map = serde_json::Map::new();
+    for (i, part) in [first, second].into_iter().enumerate() {
+        let name = format!("model-{:05}-of-00002.safetensors", i + 1);
+        published(&folder, &name, part, None);
+        map.extend(part.iter().map(|e| (e.name.clone(), name.clone().into())));
+    }
+    let index = folder.path().join("model.safetensors.index.json");
+    let text = serde_json::json!({ "metadata": { "total_size": 1 }, "weight_map": map });
+    std::fs::write(&index, text.to_string()).expect("a writable folder");
+    let found = llama_arrays(&index, &config).expect("a layer");
+    let place = |name: &str| {
+        name.strip_prefix(&format!("model.layers.{LLAMA_LAYER}."))
+            .map(|ours| format!("{LLAMA}{ours}"))
+    };
+    assert_placed(&all, &found, place);
 }
 
 #[test]
