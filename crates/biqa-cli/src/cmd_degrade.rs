@@ -15,8 +15,8 @@ use crate::exit::Exit;
 use crate::inputs::name_of;
 use crate::words::{out, shown};
 
-/// Height of a picture on a contact sheet.
-const SHEET_SIDE: u32 = 128;
+/// Side of what a contact sheet shows of a picture.
+const SHEET_SIDE: u32 = 192;
 
 pub fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
     if args.list {

@@ -63,8 +63,10 @@ fn another_run_does_not_go_on_with_a_folder() {
     let manifest = place.read("out/manifest.csv");
     let mut other = RANDOM;
     other[9] = "6";
+    let mut second = RANDOM;
+    second[5] = "qpt+orders=2";
     let plan = ["degrade", "photos", "-o", "out", "--ops", "kadid:jpeg@1", "--seed", "5"];
-    for args in [&other[..], &plan[..]] {
+    for args in [&other[..], &second[..], &plan[..]] {
         let said = place.biqa(&[args, &["--resume"]].concat()).ends(2).stderr;
         for words in ["made by another run", "seed 5 there", "--force makes all anew"] {
             assert!(said.contains(words), "{words}: {said}");

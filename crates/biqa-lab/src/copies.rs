@@ -66,7 +66,7 @@ impl fmt::Display for Copies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Copies::Given(text) => write!(f, "operations {text}"),
-            Copies::Drawn(plan, count) => write!(f, "{count} of each by {plan:?}"),
+            Copies::Drawn(plan, count) => write!(f, "{count} of each by {plan}"),
             Copies::Kadid { stretch: true } => f.write_str("KADID's distortions, stretched"),
             Copies::Kadid { stretch: false } => f.write_str("KADID's distortions"),
         }

@@ -7,6 +7,7 @@
 mod bsrgan;
 mod esrgan;
 mod size;
+mod words;
 
 pub use size::{groups, ordered, subsets};
 
