@@ -156,6 +156,22 @@ fn pictures_are_made_and_go_on_with_the_same_settings_only() {
     fs::remove_file(&copy).expect("there");
     transfer(&place, &["--pictures", "--total", "1", "--resume", "-q"]).ends(0);
     assert_eq!(fs::read(&copy).expect("made again"), before);
+
+    // Other photos of the same names: labels and pictures are theirs, as in a run of their own.
+    for i in 0..3 {
+        place.file(format!("new/p{i}.ppm"), common::ppm(64, 56, 20 + i));
+    }
+    transfer(&place, &["--pictures", "--total", "1", "--resume", "-q"]).ends(0);
+    let all = |place: &Place| {
+        let labels = place.read("out/labels_batch_0001.csv");
+        let name = labels.lines().nth(60).and_then(|row| row.split(',').next()).expect("a row");
+        let picture = fs::read(place.path(format!("out/{name}"))).expect("a picture");
+        (labels, picture)
+    };
+    let went_on = all(&place);
+    fs::remove_dir_all(place.path("out")).expect("there");
+    transfer(&place, &["--pictures", "--total", "1", "-q"]).ends(0);
+    assert!(went_on == all(&place), "pictures of the photos that were there before");
 }
 
 #[test]

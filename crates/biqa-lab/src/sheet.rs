@@ -166,7 +166,7 @@ mod tests {
     fn the_picture_stands_in_every_row_under_the_titles() {
         let data = (0..64 * 50 * 3).map(|i| (i * 7 % 251) as u8).collect();
         let picture = Rgb8::new(64, 50, data).expect("sizes fit");
-        let sheet = sheet(&picture, 0, "a.png", 50).expect("it is made");
+        let sheet = sheet(&picture, 0, "a.png", 64).expect("it is made");
         let top = (CELL[1] * DOT) as u32;
         assert_eq!(sheet.height(), top + 25 * 50);
         let left = sheet.width() - 6 * 64;

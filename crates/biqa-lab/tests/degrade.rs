@@ -34,6 +34,8 @@ fn items() -> Vec<String> {
         "re:poisson+scale=1.5+gray=1",
         "re:jpeg+q=35.5",
         "re:round",
+        "bsr:blur_iso+radius=5+sigma=2",
+        "bsr:blur_aniso+radius=5+theta=1+l1=3+l2=1",
         "q:brightness+f=1.3",
         "q:contrast+f=0.5",
         "q:saturation+f=1.7",
@@ -214,10 +216,32 @@ fn every_number_of_threads_gives_the_same_bytes() {
 #[test]
 fn patches_and_blocks_change_only_their_places() {
     let picture = RgbF32::from_levels(&golden_picture());
-    for (op, count, side) in [("patch_swap", 20, 16), ("color_block", 2, 32)] {
+    let draws = KEY.at(0);
+    let (width, height) = (96.0, 64.0);
+    for (op, count, side) in [("patch_swap", 20, 16.0), ("color_block", 2, 32.0)] {
+        // Where section 2.1, 20 and 23, puts them.
+        let place = |i: u32| {
+            let u = draws.uniforms(1, i);
+            if op == "color_block" {
+                return [(u[0] * (width - 32.0)).floor(), (u[1] * (height - 32.0)).floor()];
+            }
+            let from = |u: f64, side: f64| (u * (side - 48.0)).round() + 15.0;
+            let to = |u: f64, from: f64| (16.0 * (u - 0.5) + from + 1.0).round() - 1.0;
+            [to(u[2], from(u[0], width)), to(u[3], from(u[1], height))]
+        };
+        let places: Vec<[f64; 2]> = (0..count).map(place).collect();
         let found = run(&picture, &format!("kadid:{op}@1"));
-        let changed = found.data().iter().zip(picture.data()).filter(|(a, b)| a != b).count();
-        assert!(changed > 0 && changed <= count * side * side * 3, "{op}: {changed}");
+        let differs = found.data().iter().zip(picture.data()).map(|(a, b)| a != b);
+        let changed: Vec<usize> =
+            differs.enumerate().filter_map(|(i, differs)| differs.then_some(i / 3)).collect();
+        assert!(!changed.is_empty(), "{op}");
+        for pixel in changed {
+            let at = [(pixel % 96) as f64, (pixel / 96) as f64];
+            let inside = |corner: &[f64; 2]| {
+                (0..2).all(|axis| (corner[axis]..corner[axis] + side).contains(&at[axis]))
+            };
+            assert!(places.iter().any(inside), "{op}: {at:?} is in none of {places:?}");
+        }
     }
 }
 
@@ -232,6 +256,10 @@ fn few_levels_and_few_colours_are_few() {
         let distinct: std::collections::BTreeSet<u8> = found.data().iter().copied().collect();
         let most = quantize.levels[0][usize::from(level) - 1] as usize + 1;
         assert!(distinct.len() <= most && distinct.len() > 2, "{} levels", distinct.len());
+        assert!(distinct.contains(&0) && distinct.contains(&255), "{distinct:?}");
+        // Between them stand thresholds, which are levels of the picture.
+        let there: std::collections::BTreeSet<u8> = picture.data().iter().copied().collect();
+        assert!(distinct.iter().all(|v| [0, 255].contains(v) || there.contains(v)));
 
         let found = apply_u8(&picture, palette, Strength::Level(level), KEY, 0).expect("legal");
         let colours = found.data().as_chunks::<3>().0;
@@ -292,6 +320,43 @@ fn nan_and_infinity_are_errors() {
             assert!(matches!(found, Err(DegradeError::NotFinite { index: 4, .. })), "{}", op.name);
         }
     }
+}
+
+/// 16, for every family.
+#[test]
+fn no_operation_takes_a_number_that_is_none() {
+    let mut data =
+        golden_picture().data().iter().map(|&v| f32::from(v) / 255.0).collect::<Vec<_>>();
+    data[1000] = f32::NAN;
+    let picture = RgbF32::new(96, 64, data).expect("sizes fit");
+    for item in items() {
+        let found = address(&item).apply(&picture);
+        assert!(matches!(found, Err(DegradeError::NotFinite { index: 1000, .. })), "{item}");
+    }
+}
+
+/// 11
+#[test]
+fn a_quality_that_the_port_can_not_have_is_refused_with_its_place() {
+    for q in ["0", "0.99", "100", "-3"] {
+        let text = format!("d1/{:016x}/re:jpeg+q={q}", KEY.0);
+        let found = text.parse::<Address>();
+        assert!(matches!(found, Err(DegradeError::Address { .. })), "{q}: {found:?}");
+    }
+    address("re:jpeg+q=1");
+}
+
+/// A scale is the number that the address says, not the `f32` below it.
+#[test]
+fn sizes_by_a_scale_are_those_of_its_decimals() {
+    let picture = constant(100, 60, [0.2, 0.5, 0.7]);
+    for (scale, expected) in [("0.7", (70, 42)), ("0.35", (35, 21)), ("0.9", (90, 54))] {
+        let found = run(&picture, &format!("re:resize+scale={scale}+mode=area"));
+        assert_eq!((found.width(), found.height()), expected, "{scale}");
+    }
+    let small = constant(50, 50, [0.2, 0.5, 0.7]);
+    let found = address("re:resize+scale=0.01+mode=area").apply(&small);
+    assert!(matches!(found, Err(DegradeError::TooSmall { needed: 100, .. })), "{found:?}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ const N: usize = 8;
 type Basis = [[f32; N]; N];
 
 /// Encodes and decodes at `quality` (1 to 100; others count as the nearest of them).
-pub(super) fn jpeg(picture: &Rgb8, quality: u32) -> Rgb8 {
+pub fn jpeg(picture: &Rgb8, quality: u32) -> Rgb8 {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let basis = basis();
     let [luma_table, chroma_table] = tables(quality);

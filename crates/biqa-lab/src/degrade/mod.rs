@@ -37,6 +37,8 @@ pub use table::{
     distortions,
 };
 
+pub(crate) use jpeg::jpeg;
+
 use biqa::image::Rgb8;
 use biqa::random::{Draws, Key};
 use picture::level;

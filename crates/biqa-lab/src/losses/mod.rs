@@ -6,3 +6,6 @@ pub mod lmliqa;
 pub mod masked;
 pub mod qpt;
 pub mod regression;
+
+#[cfg(test)]
+mod slopes_tests;

@@ -11,6 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::super::TrainError;
 use super::super::photo::Photo;
+use super::super::recipe::crops::ScorePrecision;
 
 /// A network and the view by which it sees crops.
 pub(super) struct Seer<'a> {
@@ -20,6 +21,7 @@ pub(super) struct Seer<'a> {
     threads: usize,
     /// Crops that go through the network together.
     together: usize,
+    precision: ScorePrecision,
 }
 
 /// Crops that go through a GPU together.
@@ -31,12 +33,13 @@ impl<'a> Seer<'a> {
         method: &str,
         (config, weights): (&serde_json::Value, Arrays),
         view: &'a View,
+        precision: ScorePrecision,
         (device, threads): (&'a OpenDevice, usize),
     ) -> Result<Self, TrainError> {
         let name = "the trained network";
         let network = Network::new(method, config, name, &device.plain())?.load(weights, name)?;
         let together = if device.name().is_cpu() { 1 } else { TOGETHER };
-        Ok(Self { network, view, device, threads, together })
+        Ok(Self { network, view, device, threads, together, precision })
     }
 
     /// The mean over its crops of a photo's raw numbers, photo by photo; `crops` cuts them, on all
@@ -57,7 +60,8 @@ impl<'a> Seer<'a> {
         };
         let mean = |crops: &[Rgb8]| {
             let parts = crops.chunks(self.together).flat_map(|part| self.scores(part));
-            parts.sum::<f64>() / crops.len() as f64
+            let sum = parts.map(|score| self.precision.of(score)).sum::<f64>();
+            self.precision.of(sum / crops.len() as f64)
         };
         if self.together == 1 {
             let score = |_, photo: &Photo| Ok(mean(&crops(photo)?));
@@ -98,7 +102,11 @@ mod tests {
         let start = method.start(Arrays::new(), "", 1, &device.plain()).expect("from chance");
         let (config, weights) = method.exported(&start.0);
         let view = recipe.view("csv");
-        let seer = Seer::new("deiqt", (&config, weights), &view, (&device, 2)).expect("it fits");
+        let seer = |precision| {
+            let model = (&config, weights.clone());
+            Seer::new("deiqt", model, &view, precision, (&device, 2)).expect("it fits")
+        };
+        let (half, seer) = (seer(ScorePrecision::F16), seer(ScorePrecision::F32));
         let photos: Vec<Photo> = (0..5)
             .map(|i| Photo {
                 path: "".into(),
@@ -114,6 +122,13 @@ mod tests {
             Ok((first..first + 3).filter_map(|k| Rgb8::new(32, 32, levels(k))).collect())
         };
         let alone = seer.raw(&photos, crops).expect("scores");
+        // Rounded to 11 bits, crop by crop, then the mean.
+        let rounded = half.raw(&photos, crops).expect("scores");
+        for (rounded, plain) in rounded.iter().zip(&alone) {
+            assert!((rounded - plain).abs() < plain.abs() / 1024.0, "{rounded} of {plain}");
+            assert_eq!(ScorePrecision::F16.of(*rounded), *rounded);
+        }
+        assert_ne!(rounded, alone);
         let together = Seer { together: 2, ..seer }.raw(&photos, crops).expect("scores");
         assert!(alone.windows(2).all(|pair| pair[0] != pair[1]), "{alone:?}");
         assert_eq!(alone.len(), 5);

@@ -53,7 +53,8 @@ impl<M: Method> Run<'_, M> {
     /// The network with the weights of a model file.
     fn seer(&self, model: (&serde_json::Value, Arrays)) -> Result<Seer<'_>, TrainError> {
         let Options { device, threads, .. } = self.options;
-        Seer::new(self.network_name(), model, &self.view, (device, *threads))
+        let precision = self.recipe.crops.score_precision;
+        Seer::new(self.network_name(), model, &self.view, precision, (device, *threads))
     }
 
     /// Raw numbers of photos by a model file's config and weights, after an epoch.

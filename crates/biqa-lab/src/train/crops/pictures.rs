@@ -12,6 +12,10 @@ use super::super::TrainError;
 use super::super::photo::{Photo, mirrored, upside_down};
 use super::super::recipe::crops::{Crops, CropsRecipe, Looks};
 use super::order::Turn;
+use crate::degrade::jpeg;
+
+/// Quality of the JPEGs in which DEIQT's authors stored SPAQ's photos.
+const STORED_AT: u32 = 75;
 
 /// Bytes of prepared pictures that are kept: photos are decoded anew each time beyond that.
 const MOST_KEPT: usize = 512 << 20;
@@ -59,6 +63,8 @@ impl<'a> Pictures<'a> {
             }
             Policy::Whole { .. } => plain,
         };
+        let is_stored_again = self.recipe.crops.spaq_recompress && photo.dataset == "spaq";
+        let picture = if is_stored_again { jpeg(&picture, STORED_AT) } else { picture };
         let picture = Arc::new(picture);
         let mut kept = kept();
         let bytes = picture.data().len();
@@ -147,7 +153,9 @@ impl<'a> Pictures<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datasets::Preparation;
     use crate::train::recipe::Recipe;
+    use crate::train::recipe::crops::{Corners, ScoreCrops};
 
     /// A picture of its own kind, a recipe that wants two crops of 32 and the whole, and a place
     /// for both.
@@ -203,6 +211,31 @@ mod tests {
         for other in [boxes(2, 0, 0), boxes(1, 1, 0), boxes(1, 0, 1)] {
             assert_ne!(first, other);
         }
+    }
+
+    #[test]
+    fn spaq_is_stored_again_where_a_recipe_says_so() {
+        let (_folder, mut photo, mut recipe) = made();
+        recipe.crops.prepare.insert("spaq".to_owned(), Preparation::None);
+        recipe.crops.spaq_recompress = true;
+        let plain = photo.load().expect("a picture");
+        let stored = jpeg(&plain, 75);
+        assert_ne!(stored, plain);
+        for (dataset, expected) in [("csv", &plain), ("spaq", &stored)] {
+            dataset.clone_into(&mut photo.dataset);
+            let found = Pictures::new(&recipe, 5).prepared(&photo).expect("a picture");
+            assert_eq!(*found, *expected, "{dataset}");
+        }
+    }
+
+    #[test]
+    fn a_model_files_crops_are_those_of_its_recipe() {
+        let (_folder, _photo, mut recipe) = made();
+        assert_eq!(recipe.view("csv").filter, Filter::Bicubic);
+        recipe.crops.score = ScoreCrops::Named(Corners::Corners);
+        recipe.crops.enlarge = Some(Filter::Bilinear);
+        let view = recipe.view("csv");
+        assert_eq!((&*view.label(), view.filter), ("grid 2x2 and centre of 32", Filter::Bilinear));
     }
 
     #[test]

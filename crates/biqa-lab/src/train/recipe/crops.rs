@@ -9,6 +9,7 @@ use biqa::nn::autocast::Products;
 use biqa::resize::Filter;
 use biqa::scorer::hex;
 use biqa::view::{Grid, Policy, View};
+use half::f16;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -120,6 +121,40 @@ pub struct Crops {
     /// preparation, bicubic where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enlarge: Option<Filter>,
+    /// SPAQ's photos go through JPEG of quality 75 after they were made smaller, as DEIQT's authors
+    /// stored them (`papers/deiqt.md`, quirk 10).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spaq_recompress: bool,
+    /// What a crop's score and a photo's mean of them are rounded to where they are measured.
+    #[serde(default, skip_serializing_if = "ScorePrecision::is_f32")]
+    pub score_precision: ScorePrecision,
+}
+
+/// Key `score_precision`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScorePrecision {
+    /// Not at all.
+    #[default]
+    F32,
+    /// To half precision, as the released code does, where scores of 0 to 100 then tie
+    /// (`papers/deiqt.md`, quirk 5).
+    F16,
+}
+
+impl ScorePrecision {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde wants it so
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+
+    /// The score as it is measured.
+    pub fn of(self, score: f64) -> f64 {
+        match self {
+            Self::F32 => score,
+            Self::F16 => f16::from_f64(score).to_f64(),
+        }
+    }
 }
 
 /// Crops of a model file.
