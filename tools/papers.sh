@@ -28,6 +28,7 @@ lmliqa-no-contrast lmliqa-tiny 1 vit options.lambda_con=0.0
 lmliqa-no-mutual lmliqa-tiny 1 vit options.lambda_mut=0.0
 csfiqa-no-contrast csfiqa-tiny 1 none options.lambda_scl=0.0
 csfiqa-no-attention csfiqa-tiny 1 none config.sfa=false
+csfiqa-no-concentrator csfiqa-tiny 1 none config.ic="none"
 glintiqa-plain-cwsa glintiqa-tiny 1 vit config."cwsa.reinterpret"=false
 deiqt-no-panel deiqt-tiny 1 vit config.panel=1
 END
