@@ -335,30 +335,6 @@ fn no_operation_takes_a_number_that_is_none() {
     }
 }
 
-/// 11
-#[test]
-fn a_quality_that_the_port_can_not_have_is_refused_with_its_place() {
-    for q in ["0", "0.99", "100", "-3"] {
-        let text = format!("d1/{:016x}/re:jpeg+q={q}", KEY.0);
-        let found = text.parse::<Address>();
-        assert!(matches!(found, Err(DegradeError::Address { .. })), "{q}: {found:?}");
-    }
-    address("re:jpeg+q=1");
-}
-
-/// A scale is the number that the address says, not the `f32` below it.
-#[test]
-fn sizes_by_a_scale_are_those_of_its_decimals() {
-    let picture = constant(100, 60, [0.2, 0.5, 0.7]);
-    for (scale, expected) in [("0.7", (70, 42)), ("0.35", (35, 21)), ("0.9", (90, 54))] {
-        let found = run(&picture, &format!("re:resize+scale={scale}+mode=area"));
-        assert_eq!((found.width(), found.height()), expected, "{scale}");
-    }
-    let small = constant(50, 50, [0.2, 0.5, 0.7]);
-    let found = address("re:resize+scale=0.01+mode=area").apply(&small);
-    assert!(matches!(found, Err(DegradeError::TooSmall { needed: 100, .. })), "{found:?}");
-}
-
 #[test]
 fn values_far_outside_are_no_panic() {
     let data = (0..50 * 50 * 3).map(|i| [-3.0, 0.5, 7.0, 1e9, -1e9][i % 5]).collect();

@@ -76,3 +76,41 @@ pub(super) fn resize(picture: &RgbF32, values: &Values) -> Result<RgbF32, Degrad
     let data = resized(picture.data(), shape, (width, height), ratio, mode, |w| w as f32);
     Ok(RgbF32 { width: width as u32, height: height as u32, data })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Address, DegradeError, RgbF32};
+
+    fn address(items: &str) -> Result<Address, DegradeError> {
+        format!("d1/51e391730a2f9872/{items}").parse()
+    }
+
+    fn gray(side: [u32; 2]) -> RgbF32 {
+        let [width, height] = side;
+        let data = vec![0.5; (3 * width * height) as usize];
+        RgbF32::new(width, height, data).expect("sizes fit")
+    }
+
+    /// Section 9, check 11.
+    #[test]
+    fn a_quality_that_the_port_can_not_have_is_refused_with_its_place() {
+        for q in ["0", "0.99", "100", "-3"] {
+            let found = address(&format!("re:jpeg+q={q}"));
+            assert!(matches!(found, Err(DegradeError::Address { .. })), "{q}: {found:?}");
+        }
+        address("re:jpeg+q=1").expect("legal");
+    }
+
+    /// A scale is the number that the address says, not the `f32` below it.
+    #[test]
+    fn sizes_by_a_scale_are_those_of_its_decimals() {
+        for (scale, expected) in [("0.7", (70, 42)), ("0.35", (35, 21)), ("0.9", (90, 54))] {
+            let resize = address(&format!("re:resize+scale={scale}+mode=area")).expect("legal");
+            let found = resize.apply(&gray([100, 60])).expect("something is left");
+            assert_eq!((found.width(), found.height()), expected, "{scale}");
+        }
+        let small = address("re:resize+scale=0.01+mode=area").expect("legal");
+        let found = small.apply(&gray([50, 50]));
+        assert!(matches!(found, Err(DegradeError::TooSmall { needed: 100, .. })), "{found:?}");
+    }
+}
