@@ -205,7 +205,7 @@ impl LayerNorm {
     }
 }
 
-/// PyTorch's default of the least length that [`unit`] divides by.
+/// PyTorch's default of the least length that [`unit()`] divides by.
 pub const UNIT_EPS: f64 = 1e-12;
 
 /// `v / max(|v|, 1e-12)` over the last dimension.
