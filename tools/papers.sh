@@ -50,4 +50,4 @@ if [ "${6:-}" ]; then # called by xargs below, with a line
     exit
 fi
 runs | xargs -P "$jobs" -I {} "$0" "$root" "$labels" "$vit" "$out" "$jobs" {}
-"$biqa" report "$out/deiqt/honest" "$out"/*/honest --output "$out/report.html"
+"$biqa" report "$out"/*/honest --output "$out/report.html"

@@ -17,23 +17,26 @@ biqa=${BIQA:-$here/target/release/biqa}
 mkdir -p "$out"
 set -- --dataset biq2021 --root "$root" --content "file:$labels" --partial
 
-# The photos that are in $1, as "part subset path".
+# The photos that are in $1, as "part subset path"; no field of LABELS may be quoted.
 listed() {
-    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-        { print $at["split"], $at["subset"], $at["path"] }' "$labels" |
+    tr -d '\r' <"$labels" | awk -F, '
+        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; if (at["path"] && at["split"] && at["subset"]) next
+            print "LABELS has no columns path, split, subset" >"/dev/stderr"; exit 1 }
+        { print $at["split"], $at["subset"], $at["path"] }' |
         while read -r part subset path; do
-            [ -e "$1/$path" ] && echo "$part $subset $path" || true
+            if [ -e "$1/$path" ]; then printf '%s\n' "$part $subset $path"; fi
         done
 }
 
 # The lists of split $1: learnt from and chosen on without subset $2, tested on it alone.
 without() {
-    for want in train val test; do
-        awk -v want="$want" -v held="$2" '$1 == want && ($2 == held) == (want == "test") {
-            sub(/^[^ ]* [^ ]* /, ""); printf "%s\"%s\"", (n++ ? "," : "\"" want "\":["), $0
-        } END { printf "]" }' "$out/here.txt"
-        [ $want = test ] || printf ,
-    done | sed 's/.*/{&}/' >"$out/without-$1.json"
+    awk -v held="$2" '{
+        part = $1; subset = $2; sub(/^[^ ]* [^ ]* /, "")
+        if ((subset == held) == (part == "test")) list[part] = list[part] sep[part] "\"" $0 "\""
+        if (list[part]) sep[part] = ","
+    } END {
+        printf "{\"train\":[%s],\"val\":[%s],\"test\":[%s]}\n", list["train"], list["val"], list["test"]
+    }' "$out/here.txt" >"$out/without-$1.json"
 }
 
 # One run that goes on where it stopped: its folder, the command.
@@ -41,13 +44,18 @@ run() {
     run=$1 list=$2
     shift 2
     [ -e "$run/$list" ] && set -- "$@" --resume
-    "$biqa" "$@" --out "$run" >>"$run.log" 2>&1
+    "$biqa" "$@" --out "$run" >>"$run.log" 2>&1 || {
+        echo "$run failed: see $run.log" >&2
+        exit 1
+    }
 }
 
 listed "$root" >"$out/here.txt"
 listed "$photos" >"$out/photos.txt"
 for part in train val; do
-    sed -n "s|^$part [^ ]* |$photos/|p" "$out/photos.txt" >"$out/$part.txt"
+    while read -r of _ path; do
+        if [ "$of" = $part ]; then printf '%s\n' "$photos/$path"; fi
+    done <"$out/photos.txt" >"$out/$part.txt"
 done
 run "$out/pre" recipe.toml pretrain "$here/recipes/qpt-pretrain-mobilenet.toml" "$@" \
     --images "@$out/train.txt" --held-out "@$out/val.txt" --init "$mobilenet"
@@ -76,4 +84,4 @@ for start in imagenet pre; do
     run "$out/qpt-$start" plan.json protocol "$here/recipes/qpt-mobilenet-tiny.toml" "$@" $seeds \
         --init "$from"
 done
-"$biqa" report "$out/lite-imagenet/honest" "$out"/*/honest --output "$out/report.html"
+"$biqa" report "$out"/*/honest "$out"/*/honest-0.2 --output "$out/report.html"

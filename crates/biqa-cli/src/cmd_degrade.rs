@@ -12,7 +12,6 @@ use biqa_lab::sheet::sheet;
 
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
-use crate::inputs::name_of;
 use crate::words::{out, shown};
 
 /// Side of what a contact sheet shows of a picture.
@@ -32,7 +31,7 @@ pub fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
     }
     let copies = copies(args)?;
     match (&copies, single(args)) {
-        (Copies::Given(_) | Copies::Drawn(_, 1), Some(source)) => {
+        (Copies::Given(_) | Copies::Drawn(_, 1), Some(source)) if !output.is_dir() => {
             one(args, &copies, &source, &output)
         }
         _ => set::many(args, &copies, &output),
@@ -75,9 +74,17 @@ fn file_name(path: &Path) -> Option<String> {
     path.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
+/// Whether two names are one file's.
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
 /// One picture into one file; the address goes to standard output.
 fn one(args: &DegradeArgs, copies: &Copies, source: &Path, output: &Path) -> anyhow::Result<Exit> {
     refuse(args, output)?;
+    if output.exists() && same(source, output) {
+        bail!("{} would take the place of the picture itself; take another name", shown(output));
+    }
     let picture = load(source, &LoadOptions::default())?.rgb;
     let name = file_name(source).unwrap_or_default();
     for (_, address) in copies.of(args.seed, &name, &picture)? {
@@ -90,8 +97,11 @@ fn one(args: &DegradeArgs, copies: &Copies, source: &Path, output: &Path) -> any
 fn contact_sheet(args: &DegradeArgs, output: &Path) -> anyhow::Result<Exit> {
     let Some(source) = single(args) else { bail!("--sheet shows one picture; name one file") };
     refuse(args, output)?;
+    if output.exists() && same(&source, output) {
+        bail!("{} would take the place of the picture itself; take another name", shown(output));
+    }
     let picture = load(&source, &LoadOptions::default())?.rgb;
-    let sheet = sheet(&picture, args.seed, &name_of(&source, &args.paths), SHEET_SIDE)?;
+    let sheet = sheet(&picture, args.seed, &file_name(&source).unwrap_or_default(), SHEET_SIDE)?;
     write_png(output, &sheet)?;
     Ok(Exit::Fine)
 }

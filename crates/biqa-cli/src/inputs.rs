@@ -157,8 +157,12 @@ pub fn name_of(path: &Path, given: &[OsString]) -> String {
         (None, Some(name)) if path.is_absolute() => Path::new(name),
         (None, _) => path,
     };
-    let parts = named.components().filter(|part| matches!(part, Component::Normal(_)));
-    path_text(&parts.collect::<PathBuf>()).replace('\\', "/")
+    let parts = named.components().filter_map(|part| match part {
+        Component::Normal(part) => Some(path_text(Path::new(part))),
+        _ => None,
+    });
+    // Not by replacing backslashes, which are letters of a name on Unix.
+    parts.collect::<Vec<String>>().join("/")
 }
 
 /// A list names files and folders; patterns in it are names, so that any file can be listed.

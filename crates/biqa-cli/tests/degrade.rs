@@ -32,7 +32,7 @@ fn a_folder_gets_a_manifest_and_a_stopped_run_goes_on() {
     place.biqa(&args).ends(0);
     let manifest = place.read("out/manifest.csv");
     let rows: Vec<&str> = manifest.lines().collect();
-    assert_eq!((rows.len(), rows[0]), (7, "path,source,address"));
+    assert_eq!((rows.len(), rows[0]), (7, "path,source,address,source_sha256"));
     // Named by the address (papers/degradations.md, section 6).
     let fields: Vec<&str> = rows[1].split(',').collect();
     let address: biqa_lab::degrade::Address = fields[2].parse().expect("an address");
@@ -95,12 +95,55 @@ fn nothing_that_is_there_is_lost() {
     let copy = paths(&place.read("out/manifest.csv"))[0].clone();
     place.file(format!("mine/{copy}"), b"mine");
     let said = place.biqa(&to("mine")).ends(1).stderr;
-    assert!(said.contains("is no copy of an earlier run"), "{said}");
-    assert_eq!(std::fs::read(place.path("mine").join(&copy)).expect("it is there"), b"mine");
+    assert!(said.contains("is no copy of this picture"), "{said}");
+    for again in [&["--resume"][..], &["--force"], &["--force", "--kadid"]] {
+        let args: Vec<&str> = to("mine").into_iter().filter(|arg| !ops.contains(arg)).collect();
+        let how = if again.len() == 2 { &[][..] } else { &ops };
+        place.biqa(&[&args[..], how, again].concat()).ends(1);
+        assert_eq!(std::fs::read(place.path("mine").join(&copy)).expect("there"), b"mine");
+    }
+    place.biqa(&[&to("mine")[..], &["--force"]].concat()).ends(1);
     assert!(place.read("mine/failed.csv").contains("00.ppm,"), "its row says why");
-    place.file("yours/failed.csv", b"yours");
-    place.biqa(&to("yours")).ends(2);
-    assert_eq!(place.read("yours/failed.csv"), "yours");
+    for table in ["failed.csv", "manifest.csv"] {
+        place.file(format!("yours/{table}"), b"yours");
+        place.biqa(&[&to("yours")[..], &["--force"]].concat()).ends(2);
+        assert_eq!(place.read(&format!("yours/{table}")), "yours");
+        std::fs::remove_dir_all(place.path("yours")).expect("there");
+    }
+    // Into a new folder below one that is walked, and a picture onto itself.
+    place.file("photos/sub/b.ppm", common::ppm(48, 32, 5));
+    for _ in 0..2 {
+        place.biqa(&[&to("photos/sub/out")[..], &["--force"]].concat()).ends(0);
+        assert!(!place.exists("photos/sub/out/sub/out"));
+    }
+    let itself = ["degrade", "photos/00.ppm", "-o", "photos/00.ppm", "--force"];
+    place.biqa(&[&itself[..], &ops].concat()).ends(2);
+    // Beside the pictures: what is not walked into is a source.
+    let beside = ["degrade", "photos", "-o", ".", "-q"];
+    place.biqa(&[&beside[..], &ops].concat()).ends(0);
+    assert!(place.read("manifest.csv").contains(",sub/b.ppm,"));
+}
+
+/// `--force` leaves nothing of what it makes anew, and no copy under another's name.
+#[test]
+fn copies_made_anew_are_all_there_is() {
+    let place = Place::with_photos(2);
+    place.biqa(&RANDOM).ends(0);
+    let old = paths(&place.read("out/manifest.csv"));
+    let mut other = RANDOM;
+    other[9] = "6";
+    place.biqa(&[&other[..], &["--force"]].concat()).ends(0);
+    let new = paths(&place.read("out/manifest.csv"));
+    for path in &old {
+        assert!(new.contains(path) || !place.path("out").join(path).exists(), "{path} is left");
+    }
+    // Other photos under the same names.
+    for i in 0..2 {
+        place.file(format!("photos/{i:02}.ppm"), common::ppm(50, 34, i));
+    }
+    let said = place.biqa(&[&other[..], &["--resume"]].concat()).ends(1).stderr;
+    assert!(said.contains("the copies of 00.ppm are those of another picture"), "{said}");
+    assert_eq!(paths(&place.read("out/manifest.csv")), new);
 }
 
 #[test]

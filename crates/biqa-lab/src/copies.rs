@@ -1,8 +1,10 @@
 //! Degraded copies of picture files: which ones a source gets, what they are called, and the files
-//! themselves. Called by `biqa degrade`.
+//! themselves. Called by `biqa degrade` and `biqa transfer`.
 
 use biqa::image::{LoadOptions, Rgb8, load};
 use biqa::random::Key;
+use biqa::scorer::hex;
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -35,7 +37,7 @@ pub enum BatchError {
     #[error(transparent)]
     Degrade(#[from] DegradeError),
     /// Another file stands where a copy would.
-    #[error("{path} is there, and is no copy of an earlier run; take another folder")]
+    #[error("{path} is there, and is no copy of this picture; take another folder")]
     Taken {
         /// The file.
         path: PathBuf,
@@ -59,6 +61,8 @@ pub struct Row {
     pub source: String,
     /// The canonical address.
     pub address: String,
+    /// SHA-256 of the source's bytes.
+    pub digest: String,
 }
 
 /// What they are, so that two runs can be told apart.
@@ -130,10 +134,10 @@ impl Copies {
         }
     }
 
-    /// Reads a picture, makes its copies and writes them as PNG below `out`: all of them, or none.
+    /// Makes the copies of a picture file and writes them as PNG below `out`: all of them, or none.
     ///
-    /// A copy appears under its name when it is whole. `may_replace` tells that files under the
-    /// copies' names are those of an earlier run.
+    /// A copy appears under its name when it is whole. A file that is there already stays where it
+    /// is the copy itself, as an earlier run has left it; any other is an error.
     ///
     /// # Errors
     /// The source can't be read, a copy can't be made or written, or another file has its name.
@@ -143,37 +147,50 @@ impl Copies {
         source: &Path,
         name: &str,
         out: &Path,
-        may_replace: bool,
     ) -> Result<Vec<Row>, BatchError> {
+        let digest = digest_of(source)?;
         let picture =
             load(source, &LoadOptions::default()).map_err(|e| BatchError::Load(e.to_string()))?.rgb;
         let stem = match name.rsplit_once('.') {
             Some((stem, suffix)) if !stem.is_empty() && !suffix.contains('/') => stem,
             _ => name,
         };
-        let copies = self.of(seed, name, &picture)?;
-        let named: Vec<(String, &Address)> = copies
-            .iter()
-            .map(|(suffix, address)| (format!("{stem}{suffix}.png"), address))
-            .collect();
-        let taken = named.iter().map(|(path, _)| out.join(path)).find(|path| path.exists());
-        if let Some(path) = taken.filter(|_| !may_replace) {
-            return Err(BatchError::Taken { path });
-        }
-        let write = |(path, address): &(String, &Address)| {
-            write_png(&out.join(path), &address.apply_levels(&picture)?)?;
-            let (path, source) = (path.clone(), name.to_owned());
-            Ok(Row { path, source, address: address.to_string() })
+        let mut written = Vec::new();
+        let mut write = |(suffix, address): &(String, Address)| {
+            let path = format!("{stem}{suffix}.png");
+            let file = out.join(&path);
+            let png = png_of(&address.apply_levels(&picture)?);
+            match fs::read(&file) {
+                Ok(there) if there == png => {}
+                Ok(_) => return Err(BatchError::Taken { path: file }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    put(&file, &png)?;
+                    written.push(file);
+                }
+                Err(source) => return Err(BatchError::Write { path: file, source }),
+            }
+            let (source, digest) = (name.to_owned(), digest.clone());
+            Ok(Row { path, source, address: address.to_string(), digest })
         };
-        let made: Result<Vec<Row>, BatchError> = named.iter().map(write).collect();
+        let made: Result<Vec<Row>, BatchError> =
+            self.of(seed, name, &picture)?.iter().map(&mut write).collect();
         if made.is_err() {
-            for (path, _) in &named {
-                // It may not have been there.
-                let _ = fs::remove_file(out.join(path));
+            for file in written {
+                // What is left of it is no copy that a table names.
+                let _ = fs::remove_file(file);
             }
         }
         made
     }
+}
+
+/// SHA-256 of a file's bytes, in hex.
+///
+/// # Errors
+/// [`BatchError::Load`].
+pub fn digest_of(path: &Path) -> Result<String, BatchError> {
+    let bytes = fs::read(path).map_err(|e| BatchError::Load(format!("cannot read: {e}")))?;
+    Ok(hex(&Sha256::digest(bytes)))
 }
 
 /// A copy named by its address.
@@ -201,6 +218,23 @@ pub(crate) fn given(text: &str, key: Key) -> Result<Address, DegradeError> {
 
 /// Writes a picture as PNG; the file appears when it is whole.
 pub fn write_png(path: &Path, picture: &Rgb8) -> Result<(), BatchError> {
+    put(path, &png_of(picture))
+}
+
+fn png_of(picture: &Rgb8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, picture.width(), picture.height());
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(picture.data())?;
+        writer.finish()
+    });
+    written.expect("memory takes a picture of three levels a pixel");
+    bytes
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), BatchError> {
     let failed = |source| BatchError::Write { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
@@ -208,17 +242,11 @@ pub fn write_png(path: &Path, picture: &Rgb8) -> Result<(), BatchError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let write = || -> io::Result<()> {
-        let file = io::BufWriter::new(fs::File::create(&partial)?);
-        let mut encoder = png::Encoder::new(file, picture.width(), picture.height());
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(picture.data())?;
-        writer.finish()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(failed)
+    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path)).map_err(|error| {
+        // It may not have been made.
+        let _ = fs::remove_file(&partial);
+        failed(error)
+    })
 }
 
 #[cfg(test)]
@@ -236,8 +264,7 @@ mod tests {
         let source = folder.path().join("I01.png");
         write_png(&source, &picture()).expect("writable");
         let copies = Copies::Kadid { stretch: true };
-        let rows =
-            copies.make(1, &source, "I01.png", &folder.path().join("set"), false).expect("made");
+        let rows = copies.make(1, &source, "I01.png", &folder.path().join("set")).expect("made");
         assert_eq!(rows.len(), 25 * 5);
         assert_eq!(rows[0].path, "I01_01_01.png");
         for row in [&rows[7], &rows[60]] {
@@ -256,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn drawn_copies_are_numbered_and_follow_seed_and_name() {
+    fn drawn_copies_follow_seed_name_and_number() {
         let copies = Copies::Drawn(Plan::named("qpt").expect("a plan"), 2);
         let of = |seed, name| copies.of(seed, name, &picture()).expect("drawn");
         let (suffix, address) = &of(1, "a.png")[1];

@@ -25,7 +25,7 @@ Examples:
 /// Degrade pictures: by an address, at random, or as KADID-10k does
 ///
 /// Of one picture, OUT is the PNG to be written; of several, or with --kadid or --count, a folder,
-/// with a table manifest.csv: path, source and the address that makes the copy again.
+/// with a table manifest.csv: path, source, the address that makes the copy again, the source's SHA-256.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(group = ArgGroup::new("how").required(true).args(["ops", "random", "kadid", "sheet", "list"]))]
@@ -67,7 +67,7 @@ pub struct DegradeArgs {
     #[arg(long, requires = "kadid", help_heading = "Degradation")]
     pub stretch: bool,
 
-    /// One picture with every distortion of KADID-10k at five levels, small, on a sheet
+    /// One picture's middle with every distortion of KADID-10k at five levels, on a sheet
     #[arg(long, help_heading = "Degradation")]
     pub sheet: bool,
 
@@ -81,11 +81,12 @@ pub struct DegradeArgs {
 
     /// Go on where a stopped run into the same folder ended
     ///
-    /// Pictures whose copies stand in manifest.csv and are there are passed over.
+    /// Only with the request that degrade.json there holds. Pictures whose copies all stand in
+    /// manifest.csv and are there are passed over.
     #[arg(long, help_heading = "Output")]
     pub resume: bool,
 
-    /// Write over what is there
+    /// Write over what is there: a picture, or a folder's copies, all of which are made anew
     #[arg(long, conflicts_with = "resume", help_heading = "Output")]
     pub force: bool,
 

@@ -1,18 +1,17 @@
 //! `biqa degrade` into a folder: the copies of several pictures, a table of them, and what of an
 //! earlier run stays.
 //!
-//! Nothing that was there is lost: a folder that is not this command's own is never written over,
-//! a picture that is degraded neither, and a copy is whole or not there.
+//! Nothing that was there is lost: only copies that a table of this command names are removed, and
+//! only by `--force`; a file under a copy's name stays, and is an error unless it is that copy.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 use biqa::parallel::ordered;
-use biqa_lab::copies::{BatchError, Copies, Row};
+use biqa_lab::copies::{BatchError, Copies, Row, digest_of};
 use biqa_lab::train::checkpoint::write_atomic;
 use serde_json::{Value, json};
 
@@ -26,10 +25,19 @@ use crate::words::{count, say, shown};
 
 /// The table beside the copies.
 const MANIFEST: &str = "manifest.csv";
+/// Its columns.
+const COLUMNS: [&str; 4] = ["path", "source", "address", "source_sha256"];
 /// The table of what has no copies.
 const FAILED: &str = "failed.csv";
 /// What the copies are: another run may not go on with them.
 const RUN: &str = "degrade.json";
+
+/// What became of a source.
+enum Outcome {
+    /// Its copies are there, from an earlier run.
+    Before,
+    Made(Vec<Row>),
+}
 
 /// Several pictures into a folder with a manifest.
 pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Result<Exit> {
@@ -37,8 +45,20 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
         bail!("{} is a picture's name; copies of several go into a folder", shown(output));
     }
     let mut inputs = Inputs::open(&args.paths)?;
-    let Some(first) = inputs.next() else {
-        bail!("{}", inputs.nothing_found().join("; "));
+    let (mut first, mut troubles) = (None, Vec::new());
+    for item in &mut inputs {
+        match item {
+            Item::File(path) => {
+                first = Some(path);
+                break;
+            }
+            Item::Trouble(path, error) => troubles.push((path, error.to_string())),
+        }
+    }
+    let Some(first) = first else {
+        let said = troubles.iter().map(|(path, error)| format!("{}: {error}", shown(path)));
+        let all: Vec<String> = inputs.nothing_found().iter().cloned().chain(said).collect();
+        bail!("{}", all.join("; "));
     };
     let own = Own::find(args, copies, output)?;
     let name = |path: &Path| match super::single(args).and_then(|only| super::file_name(&only)) {
@@ -47,48 +67,50 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
     };
 
     let mut table = Table::begin(output, &own)?;
-    let (mut troubles, mut stems) = (0_u64, BTreeSet::new());
     let mut refused = Vec::new();
-    let sources = std::iter::once(first).chain(&mut inputs).filter_map(|item| {
-        let (path, trouble) = match item {
-            // A folder inside the pictures' own is no source.
-            Item::File(path) if own.is_below(&path) => return None,
-            Item::File(path) => {
-                let taken = !stems.insert(Path::new(&name(&path)).with_extension(""));
-                (path, taken.then(|| "its copies would have another picture's names".to_owned()))
-            }
-            Item::Trouble(path, error) => (path, Some(error.to_string())),
-        };
-        if let Some(trouble) = trouble {
-            troubles += 1;
-            say(&format!("{}: {trouble}", shown(&path)));
-            refused.push((name(&path), trouble));
-            return None;
+    let mut refuse = |path: &Path, trouble: String| {
+        say(&format!("{}: {trouble}", shown(path)));
+        refused.push((name(path), trouble));
+    };
+    for (path, trouble) in troubles {
+        refuse(&path, trouble);
+    }
+    let mut stems = BTreeSet::new();
+    let items = std::iter::once(Item::File(first)).chain(&mut inputs);
+    let sources = items.filter_map(|item| match item {
+        // A folder of copies inside the pictures' own is no source.
+        Item::File(path) if own.is_copy(&path) => None,
+        Item::File(path) if stems.insert(Path::new(&name(&path)).with_extension("")) => Some(path),
+        Item::File(path) => {
+            refuse(&path, "its copies would have another picture's names".to_owned());
+            None
         }
-        (!own.done.contains(&name(&path))).then_some(path)
+        Item::Trouble(path, error) => {
+            refuse(&path, error.to_string());
+            None
+        }
     });
     let whole: Shard = "1/1".parse().map_err(anyhow::Error::msg)?;
     let progress = Progress::start(args.run.wants_progress(), &args.paths, whole);
-    progress.taken_over(own.done.len() as u64);
-    let (mut pictures, mut made, mut failed) = (0_u64, 0_u64, 0_u64);
+    let (mut pictures, mut made, mut before) = (0_u64, 0_u64, 0_u64);
     let mut broken = None;
     ordered(
         args.run.threads,
         sources,
-        |_, path| {
-            let may_replace = own.is_ours && !beside(output, &path);
-            (copies.make(args.seed, &path, &name(&path), output, may_replace), path)
-        },
-        |_, (result, path): (Result<Vec<Row>, BatchError>, PathBuf)| {
+        |_, path| (own.outcome(copies, args.seed, &path, &name(&path), output), path),
+        |_, (result, path): (Result<Outcome, BatchError>, PathBuf)| {
             match result {
-                Ok(rows) => {
+                Ok(Outcome::Before) => {
+                    before += 1;
+                    progress.taken_over(before);
+                }
+                Ok(Outcome::Made(rows)) => {
                     (pictures, made) = (pictures + 1, made + rows.len() as u64);
                     progress.scored();
                     broken = table.add(&rows).err();
                 }
                 Err(error @ BatchError::Write { .. }) => broken = Some(error.into()),
                 Err(error) => {
-                    failed += 1;
                     progress.aside(|| say(&format!("{}: {error}", shown(&path))));
                     table.failed.push((name(&path), error.to_string()));
                 }
@@ -100,84 +122,79 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
     if let Some(error) = broken {
         return Err(error);
     }
-    failed += troubles;
     table.failed.extend(refused);
+    let failed = table.failed.len();
     table.end()?;
     if !args.run.quiet {
         inputs.nothing_found().iter().for_each(|nothing| say(&format!("warning: {nothing}")));
-        let before = match own.done.len() {
-            0 => String::new(),
-            n => format!(", {n} before"),
-        };
+        let before = if before == 0 { String::new() } else { format!(", {before} before") };
         say(&format!("{made} copies of {}{before}", count(pictures, "picture")));
     }
     Ok(if failed == 0 { Exit::Fine } else { Exit::SomeFailed })
-}
-
-/// Whether a copy of a source would stand in the source's own folder, where it may be another
-/// picture.
-fn beside(output: &Path, source: &Path) -> bool {
-    let here = |parent: &Path| parent.as_os_str().is_empty();
-    let parent = source.parent().map(|parent| if here(parent) { Path::new(".") } else { parent });
-    let real = |path: &Path| fs::canonicalize(path).ok();
-    real(output).is_some_and(|output| parent.and_then(real) == Some(output))
 }
 
 /// What an earlier run has left in the folder.
 struct Own {
     /// What decides the copies.
     identity: Value,
-    folder: Option<PathBuf>,
-    /// Whether the folder is one of this command's, to go on with or to write over.
-    is_ours: bool,
-    /// Sources whose copies are all there.
-    done: BTreeSet<String>,
+    /// The folder, where it lies inside one that is walked.
+    inside: Option<PathBuf>,
+    /// Sources whose copies are all there, with the SHA-256 of their bytes.
+    done: BTreeMap<String, String>,
     /// Rows of the manifest that stay.
     kept: Vec<csv::StringRecord>,
+    /// Copies to be made anew.
+    old: Vec<PathBuf>,
 }
 
 impl Own {
     /// Looks at the folder, and refuses what would be lost.
     fn find(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Result<Self> {
-        let folder = fs::canonicalize(output).ok();
+        let folder = real(output);
+        let mut inside = None;
         for named in args.paths.iter().map(Path::new).filter(|path| path.is_dir()) {
-            if folder.is_some() && fs::canonicalize(named).ok() == folder {
+            let named = real(named);
+            if folder == named {
                 bail!(
                     "{} holds the pictures themselves: their copies would be degraded in turn; take \
                      another folder",
                     shown(output)
                 );
             }
+            if folder.starts_with(&named) {
+                inside = Some(folder.clone());
+            }
         }
         let identity = json!({ "copies": copies.to_string(), "seed": args.seed });
-        let (run, manifest) = (output.join(RUN), output.join(MANIFEST));
-        let is_ours = run.exists() || manifest.exists();
-        if is_ours && !args.force && !args.resume {
-            bail!("{} is there; --resume goes on, --force writes over it", shown(&manifest));
-        }
-        let failed = output.join(FAILED);
-        if !is_ours && failed.exists() {
-            bail!(
-                "{} is there, and is no table of an earlier run; take another folder",
-                shown(&failed)
-            );
-        }
-        let mut own = Self { identity, folder, is_ours, done: BTreeSet::new(), kept: Vec::new() };
-        if args.resume && is_ours {
+        let run = output.join(RUN);
+        let mut own =
+            Self { identity, inside, done: BTreeMap::new(), kept: Vec::new(), old: Vec::new() };
+        if !run.exists() {
+            let tables = [MANIFEST, FAILED].map(|name| output.join(name));
+            if let Some(table) = tables.iter().find(|table| table.exists()) {
+                bail!(
+                    "{} is there, and no run of this command has made it; take another folder",
+                    shown(table)
+                );
+            }
+        } else if args.resume {
             own.same_run(&run)?;
-            own.take_over(copies, output, &manifest)?;
+            own.take_over(copies, output)?;
+        } else if args.force {
+            own.old = rows_of(&output.join(MANIFEST))?
+                .iter()
+                .filter_map(|row| below(output, row.get(0)?))
+                .collect();
+        } else {
+            let manifest = output.join(MANIFEST);
+            bail!("{} is there; --resume goes on, --force writes over it", shown(&manifest));
         }
         Ok(own)
     }
 
     fn same_run(&self, run: &Path) -> anyhow::Result<()> {
-        let Ok(text) = fs::read_to_string(run) else {
-            bail!(
-                "{} is not there, so nobody knows what the copies beside it are; --force makes them \
-                 anew",
-                shown(run)
-            );
-        };
+        let text =
+            fs::read_to_string(run).with_context(|| format!("cannot read {}", shown(run)))?;
         let there: Value =
             serde_json::from_str(&text).with_context(|| format!("cannot read {}", shown(run)))?;
         if there != self.identity {
@@ -195,41 +212,82 @@ impl Own {
         Ok(())
     }
 
-    /// Keeps the rows of sources that are whole: as many copies as there must be, each there. What a
-    /// run that was stopped while it wrote has left of a row is dropped.
-    fn take_over(&mut self, copies: &Copies, output: &Path, manifest: &Path) -> anyhow::Result<()> {
-        if !manifest.exists() {
-            return Ok(());
-        }
-        let text =
-            fs::read(manifest).with_context(|| format!("cannot read {}", shown(manifest)))?;
-        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(&text[..whole]);
-        let mut of_source: BTreeMap<String, (usize, bool)> = BTreeMap::new();
-        let mut all = Vec::new();
-        for row in rows.records() {
-            let row = row.with_context(|| format!("cannot read {}", shown(manifest)))?;
-            let (Some(path), Some(source), Some(_), None) =
-                (row.get(0), row.get(1), row.get(2), row.get(3))
-            else {
-                continue;
-            };
-            let seen = of_source.entry(source.to_owned()).or_insert((0, true));
-            *seen = (seen.0 + 1, seen.1 && output.join(path).is_file());
-            all.push(row);
+    /// Keeps the rows of sources that are whole: as many copies as there must be, each there.
+    fn take_over(&mut self, copies: &Copies, output: &Path) -> anyhow::Result<()> {
+        let mut all = rows_of(&output.join(MANIFEST))?;
+        let mut seen: BTreeMap<String, (usize, bool, String)> = BTreeMap::new();
+        for row in &all {
+            let digest = row[3].to_owned();
+            let (n, there, _) = seen.entry(row[1].to_owned()).or_insert((0, true, digest));
+            *n += 1;
+            *there &= below(output, &row[0]).is_some_and(|path| path.is_file());
         }
         let wanted = copies.number();
-        of_source.retain(|_, (n, there)| *n == wanted && *there);
-        all.retain(|row| of_source.contains_key(&row[1]));
-        (self.done, self.kept) = (of_source.into_keys().collect(), all);
+        seen.retain(|_, (n, there, _)| *n == wanted && *there);
+        all.retain(|row| seen.contains_key(&row[1]));
+        self.done = seen.into_iter().map(|(name, (.., digest))| (name, digest)).collect();
+        self.kept = all;
         Ok(())
     }
 
-    /// Whether a picture lies in the folder of the copies.
-    fn is_below(&self, path: &Path) -> bool {
-        let Some(folder) = &self.folder else { return false };
-        fs::canonicalize(path).is_ok_and(|path| path.starts_with(folder))
+    /// Whether a picture that a walk has found is a copy.
+    fn is_copy(&self, path: &Path) -> bool {
+        self.inside.as_ref().is_some_and(|folder| real(path).starts_with(folder))
     }
+
+    /// The copies of a source, unless they are there.
+    fn outcome(
+        &self,
+        copies: &Copies,
+        seed: u64,
+        path: &Path,
+        name: &str,
+        output: &Path,
+    ) -> Result<Outcome, BatchError> {
+        match self.done.get(name) {
+            None => Ok(Outcome::Made(copies.make(seed, path, name, output)?)),
+            Some(digest) if digest_of(path)? == *digest => Ok(Outcome::Before),
+            Some(_) => Err(BatchError::Load(format!(
+                "the copies of {name} are those of another picture; --force makes all anew"
+            ))),
+        }
+    }
+}
+
+/// The path with links resolved, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for there in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (fs::canonicalize(there), path.strip_prefix(there)) {
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    path
+}
+
+/// A manifest's path below the folder; `None` for one that leads out of it.
+fn below(output: &Path, path: &str) -> Option<PathBuf> {
+    let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    plain.then(|| output.join(path))
+}
+
+/// The whole rows of a manifest. What a run that was stopped while it wrote has left of one is
+/// dropped.
+fn rows_of(manifest: &Path) -> anyhow::Result<Vec<csv::StringRecord>> {
+    if !manifest.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read(manifest).with_context(|| format!("cannot read {}", shown(manifest)))?;
+    let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(&text[..whole]);
+    let mut all = Vec::new();
+    for row in rows.records() {
+        let row = row.with_context(|| format!("cannot read {}", shown(manifest)))?;
+        if row.len() == COLUMNS.len() {
+            all.push(row);
+        }
+    }
+    Ok(all)
 }
 
 /// The manifest, a row a copy, written as copies are made.
@@ -240,15 +298,19 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The folder says what it is before the first copy is made.
+    /// The folder says what it is before the first copy is made, and keeps the old word until the
+    /// old copies are gone.
     fn begin(output: &'a Path, own: &Own) -> anyhow::Result<Self> {
         fs::create_dir_all(output).with_context(|| format!("cannot write {}", shown(output)))?;
-        write_atomic(&output.join(RUN), format!("{:#}\n", own.identity).as_bytes())?;
+        for copy in own.old.iter().filter(|copy| copy.is_file()) {
+            fs::remove_file(copy).with_context(|| format!("cannot remove {}", shown(copy)))?;
+        }
         let path = output.join(MANIFEST);
         let mut table = csv::Writer::from_writer(Vec::new());
-        table.write_record(["path", "source", "address"])?;
+        table.write_record(COLUMNS)?;
         own.kept.iter().try_for_each(|row| table.write_record(row))?;
         write_atomic(&path, &table.into_inner()?)?;
+        write_atomic(&output.join(RUN), format!("{:#}\n", own.identity).as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", shown(&path)))?;
         let writer = csv::Writer::from_writer(BufWriter::new(file));
@@ -258,7 +320,7 @@ impl<'a> Table<'a> {
     /// All copies of a picture at once, so that a resume finds whole pictures.
     fn add(&mut self, rows: &[Row]) -> anyhow::Result<()> {
         for row in rows {
-            self.writer.write_record([&row.path, &row.source, &row.address])?;
+            self.writer.write_record([&row.path, &row.source, &row.address, &row.digest])?;
         }
         Ok(self.writer.flush()?)
     }

@@ -69,19 +69,28 @@ impl Default for Contrast {
 }
 
 impl Contrast {
-    /// The smallest batch in which an anchor can have a positive and a negative among the others.
-    pub fn least(&self) -> usize {
-        let all = 3..=MOST_LEAST;
-        match self.scl_select {
-            Select::Distance => *all.start(),
-            Select::Rank => {
-                let has_both = |&b: &usize| {
+    /// The smallest batch in which every weighted term can have a positive and a negative; `None`
+    /// where no batch is large enough.
+    pub fn least(&self) -> Option<usize> {
+        let fits = |b: usize| {
+            // Of the other pictures, whose labels may lie as they please.
+            let [near, far] = match self.scl_select {
+                Select::Distance => [b >= 3, b >= 2],
+                Select::Rank => {
                     let [near, far] = self.ranked(b);
-                    near > 0 && far > 0 && near < b - 1
-                };
-                all.clone().find(has_both).unwrap_or(*all.end())
-            }
-        }
+                    [near > 0 && b >= 2, far > 0 && b >= 2]
+                }
+            };
+            let both = near && far && b >= 3;
+            let inter = match (self.inter_self_positive, self.nsm) {
+                (true, true) => true,
+                (true, false) => far,
+                (false, true) => near,
+                (false, false) => both,
+            };
+            (self.w_intra == 0.0 || both) && (self.w_inter == 0.0 || inter)
+        };
+        (1..=MOST_LEAST).find(|&b| fits(b))
     }
 
     /// How many of `b` pictures are near and far by rank.

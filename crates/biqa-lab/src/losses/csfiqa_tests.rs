@@ -283,8 +283,13 @@ fn the_smallest_batch_has_both_kinds_of_partners() {
                 found.pos_intra[row.clone()].contains(&true) && found.neg[row].contains(&true)
             })
         };
-        let least = contrast.least();
+        let least = contrast.least().expect("some batch will do");
         assert!(has_both(least), "{contrast:?}: {least}");
         assert!(!(1..least).any(has_both), "{contrast:?}: {least}");
     }
+    // A picture against itself at the other scale and its own noise (section 13, check 5).
+    let alone = Contrast { w_intra: 0.0, ..Contrast::default() };
+    assert_eq!(alone.least(), Some(1));
+    assert_eq!(Contrast { nsm: false, ..alone }.least(), Some(2));
+    assert_eq!(Contrast { gamma1: 0.0, ..ranked }.least(), None);
 }

@@ -31,7 +31,7 @@ fn assert_slopes<const D: usize>(
     let leaf = tensor(values, shape, &Device::flex().autodiff()).require_grad();
     let grads = loss(leaf.clone()).backward();
     let grad = host(&leaf.grad(&grads).expect("a part of the loss"));
-    assert!(grad.iter().any(|g| g.abs() > 1e-3), "{name}: nothing to compare");
+    assert!(grad.iter().any(|g| g.abs() > 0.02), "{name}: nothing to compare, {grad:?}");
     let step = 4e-3;
     for (i, &found) in grad.iter().enumerate() {
         let at = |by: f32| {
@@ -119,7 +119,8 @@ fn gradients_of_filtered_attention_are_its_slopes() {
     let mix = drawn("mix", 2);
     // Apart by more than a step, so that the same keys stay.
     let scores: Vec<f32> = (0..24).map(|i| ((i * 7) % 24) as f32 / 8.0 - 1.5).collect();
-    let of = |scores: Tensor<4>, mix: Tensor<1>| (filtered(scores, mix, &ratios) * weight()).sum();
+    let of =
+        |scores: Tensor<4>, mix: Tensor<1>| (filtered(scores, mix, &ratios) * weight()).sum() * 8.0;
     assert_slopes("scores", &scores, [1, 2, 2, 6], |x| of(x, tensor(&mix, [2], &device)));
     assert_slopes("mix", &mix, [2], |m| of(tensor(&scores, [1, 2, 2, 6], &device), m));
 }

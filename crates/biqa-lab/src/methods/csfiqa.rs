@@ -163,12 +163,20 @@ impl Method for CsfiqaMethod {
         let m = contrast.nsm_m as f64;
         super::ensure(!contrast.nsm || m >= 1.0, "contrast.nsm_m", "1 or more", m)?;
         let least = contrast.least();
-        if *lambda_scl == 0.0 || pictures >= least {
+        let is_off = *lambda_scl == 0.0 || self.config.scl_stages.is_empty();
+        if is_off || least.is_some_and(|least| pictures >= least) {
             return Ok(());
         }
+        let advice = least.map_or_else(
+            || {
+                "no batch is large enough: raise contrast.gamma1 or lower contrast.gamma2"
+                    .to_owned()
+            },
+            |least| format!("give {least} or more, or contrast.w_intra = 0 or lambda_scl = 0"),
+        );
         Err(format!(
-            "with {pictures} photos at once the contrast of the labels has nobody to compare: give \
-             {least} or more, or lambda_scl = 0"
+            "with {pictures} photos at once a term of the contrast has nobody near or nobody far to \
+             compare: {advice}"
         ))
     }
 

@@ -75,8 +75,13 @@ impl Identity {
     fn of(settings: &Settings, photos: &[Digest], target: Option<&[Digest]>) -> Self {
         let joined = |digests: &[Digest]| hex(&Sha256::digest(digests.concat()));
         let Settings { train_on, fraction_of, .. } = settings;
-        let select_by =
-            settings.select_by.map_or("the method's".to_owned(), |by| format!("{by:?}"));
+        // What is really used, which a method may decide.
+        let select_by: Vec<String> = settings
+            .forms
+            .iter()
+            .map(|&form| format!("{form:?} by {:?}", settings.selects_by(form)))
+            .collect();
+        let select_by = select_by.join(", ");
         Self {
             recipe: settings.recipe.digest(),
             init: settings.init.digest.clone(),

@@ -19,6 +19,7 @@ mod thumbs;
 mod words;
 
 use serde_json::{Value, json};
+use std::path::{Component, Path};
 
 use crate::results::Run;
 use crate::stats::StatsError;
@@ -135,10 +136,19 @@ fn names(runs: &[Run]) -> Vec<String> {
     let twice = |name: &str| plain.iter().filter(|other| **other == name).count() > 1;
     let told = |run: &Run| {
         let name = &run.results.subject.name;
-        let folder = run.folder.file_name().unwrap_or(run.folder.as_os_str()).to_string_lossy();
-        if twice(name) { format!("{name} ({folder})") } else { name.clone() }
+        if twice(name) { format!("{name} ({})", place(&run.folder)) } else { name.clone() }
     };
     runs.iter().map(told).collect()
+}
+
+/// A run's folder and the one it lies in, which is the protocol's: `lite-pre/honest`.
+fn place(folder: &Path) -> String {
+    let names: Vec<_> = folder
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
+    names[names.len().saturating_sub(2)..].join("/")
 }
 
 /// The run as it was stored, and its images with fitted value and residual. The place of the

@@ -8,14 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use biqa::image::{LoadOptions, load};
-use biqa::scorer::hex;
-use sha2::{Digest, Sha256};
 
 use super::files::put;
 use super::rows::{LabelRow, folder_of, label_rows, picture_name, stem_of};
 use super::scores::{LEVELS, TYPES};
 use super::{Settings, TransferError};
-use crate::copies::{BatchError, Copies, write_png};
+use crate::copies::{BatchError, Copies, digest_of, write_png};
 
 /// What a picture made here ends in, and what one made elsewhere does (section 5).
 pub(super) const OURS: &str = "png";
@@ -25,6 +23,9 @@ pub(super) const THEIRS: &str = "bmp";
 const SETTINGS: &str = "settings.json";
 /// Of which files they were made: position, name and SHA-256, a line a source.
 const MADE: &str = "made.tsv";
+
+/// In place of a source whose pictures are being made.
+const BEGUN: &str = "begun";
 
 /// Makes the pictures of one run.
 pub(super) struct Maker<'a> {
@@ -72,11 +73,14 @@ impl<'a> Maker<'a> {
     /// Writes the pictures of the source at position `number`, or leaves none of them.
     pub(super) fn make(&self, number: usize, path: &Path, name: &str) -> Result<(), BatchError> {
         let files = self.files(number, name);
-        let bytes = fs::read(path).map_err(|e| BatchError::Load(format!("cannot read: {e}")))?;
-        let source = format!("{}\t{name}", hex(&Sha256::digest(bytes)));
+        let source = format!("{}\t{name}", digest_of(path)?);
         let is_same = self.before.get(&number) == Some(&source);
         if is_same && files.iter().all(|file| file.is_file()) {
             return Ok(());
+        }
+        if self.before.contains_key(&number) {
+            // From here on the pictures that are there are nobody's, until all are made.
+            self.note(number, BEGUN)?;
         }
         let picture =
             load(path, &LoadOptions::default()).map_err(|e| BatchError::Load(e.to_string()))?.rgb;

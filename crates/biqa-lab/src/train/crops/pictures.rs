@@ -12,6 +12,7 @@ use super::super::TrainError;
 use super::super::photo::{Photo, mirrored, upside_down};
 use super::super::recipe::crops::{Crops, CropsRecipe, Looks};
 use super::order::Turn;
+use crate::datasets::Preparation;
 use crate::degrade::jpeg;
 
 /// Quality of the JPEGs in which DEIQT's authors stored SPAQ's photos.
@@ -63,7 +64,9 @@ impl<'a> Pictures<'a> {
             }
             Policy::Whole { .. } => plain,
         };
-        let is_stored_again = self.recipe.crops.spaq_recompress && photo.dataset == "spaq";
+        let Crops { spaq_recompress, .. } = self.recipe.crops;
+        let is_smaller = self.recipe.crops.preparation(&photo.dataset) != Preparation::None;
+        let is_stored_again = spaq_recompress && is_smaller && photo.dataset == "spaq";
         let picture = if is_stored_again { jpeg(&picture, STORED_AT) } else { picture };
         let picture = Arc::new(picture);
         let mut kept = kept();
@@ -153,7 +156,6 @@ impl<'a> Pictures<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::Preparation;
     use crate::train::recipe::Recipe;
     use crate::train::recipe::crops::{Corners, ScoreCrops};
 
@@ -216,15 +218,21 @@ mod tests {
     #[test]
     fn spaq_is_stored_again_where_a_recipe_says_so() {
         let (_folder, mut photo, mut recipe) = made();
-        recipe.crops.prepare.insert("spaq".to_owned(), Preparation::None);
-        recipe.crops.spaq_recompress = true;
-        let plain = photo.load().expect("a picture");
-        let stored = jpeg(&plain, 75);
-        assert_ne!(stored, plain);
-        for (dataset, expected) in [("csv", &plain), ("spaq", &stored)] {
+        for (rule, dataset, stored) in [
+            (Preparation::Released, "spaq", true),
+            (Preparation::None, "spaq", false),
+            (Preparation::Released, "koniq10k", false),
+        ] {
             dataset.clone_into(&mut photo.dataset);
-            let found = Pictures::new(&recipe, 5).prepared(&photo).expect("a picture");
-            assert_eq!(*found, *expected, "{dataset}");
+            recipe.crops.prepare.insert(dataset.to_owned(), rule);
+            let mut prepared = |again| {
+                recipe.crops.spaq_recompress = again;
+                (*Pictures::new(&recipe, 5).prepared(&photo).expect("a picture")).clone()
+            };
+            let (plain, found) = (prepared(false), prepared(true));
+            let expected = if stored { jpeg(&plain, 75) } else { plain.clone() };
+            assert_eq!(found, expected, "{dataset}, {rule}");
+            assert_eq!(found != plain, stored, "{dataset}, {rule}");
         }
     }
 

@@ -159,7 +159,7 @@ impl ScorePrecision {
 
 /// Crops of a model file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected columns and rows such as [3, 3], or \"corners\"")]
 pub enum ScoreCrops {
     /// Columns and rows, evenly spaced.
     Grid([u32; 2]),
