@@ -52,7 +52,7 @@ fn loss(case: &Case) -> Result<Tensors, GoldenError> {
     let loss = smooth_l1(
         prediction.clone(),
         flat(inputs.get("label")?, &device),
-        case.number_or("beta", 1.0),
+        case.number_or("beta", 1.0)?,
     );
     let grads = loss.backward();
     let grad = prediction.grad(&grads).ok_or_else(|| GoldenError::Code("no gradient".into()))?;
@@ -176,7 +176,7 @@ fn linear_problem(case: &Case) -> Result<Tensors, GoldenError> {
         let prediction =
             x.clone().matmul(w.clone().reshape([o, i]).transpose()) + b.clone().unsqueeze::<2>();
         let prediction = prediction.reshape([n * o]);
-        let loss = smooth_l1(prediction, target.clone(), case.number_or("beta", 1.0));
+        let loss = smooth_l1(prediction, target.clone(), case.number_or("beta", 1.0)?);
         let grads = loss.backward();
         let grad =
             |v: &Tensor<1>| v.grad(&grads).ok_or_else(|| GoldenError::Code("no gradient".into()));

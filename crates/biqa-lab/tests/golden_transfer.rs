@@ -54,9 +54,9 @@ fn matches(case: &Case) -> Result<Tensors, GoldenError> {
     let scores = Scores::new(names, [types, levels], dmos.f64s())
         .ok_or_else(|| GoldenError::Code("a table with holes".to_owned()))?;
 
-    let rank = case.number_or("rank", 1.0) as usize;
-    let k = case.number_or("top_k", rank as f64) as usize;
-    let scale = [case.number_or("score_min", 0.0), case.number_or("score_max", 9.0)];
+    let rank = case.number_or("rank", 1.0)? as usize;
+    let k = case.number_or("top_k", rank as f64)? as usize;
+    let scale = [case.number_or("score_min", 0.0)?, case.number_or("score_max", 9.0)?];
     let found: Vec<Vec<Match>> = sources.iter().map(|s| nearest(s, &references, k)).collect();
     let all = || found.iter().flatten();
     let extremes = scores.extremes(|_| true);

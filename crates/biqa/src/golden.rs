@@ -86,6 +86,9 @@ pub struct Case {
     pub expect: BTreeMap<String, Tolerance>,
 }
 
+/// Some rows, and a range of channels.
+pub type Slices = (Vec<usize>, std::ops::Range<usize>);
+
 impl Case {
     /// Reads `case.json` of a folder.
     pub fn load(folder: &Path) -> Result<Case, GoldenError> {
@@ -122,28 +125,37 @@ impl Case {
             .ok_or(GoldenError::Missing { what: "config number", name: key.to_owned() })
     }
 
-    /// A number of the config, where it has one.
-    pub fn number_or(&self, key: &str, default: f64) -> f64 {
-        self.config.get(key).and_then(Value::as_f64).unwrap_or(default)
+    /// A number of the config; the default where the key is not there.
+    pub fn number_or(&self, key: &str, default: f64) -> Result<f64, GoldenError> {
+        if self.config.get(key).is_some() { self.number(key) } else { Ok(default) }
     }
 
-    /// A switch of the config, where it has one.
-    pub fn switch_or(&self, key: &str, default: bool) -> bool {
-        self.config.get(key).and_then(Value::as_bool).unwrap_or(default)
+    /// A switch of the config; the default where the key is not there.
+    pub fn switch_or(&self, key: &str, default: bool) -> Result<bool, GoldenError> {
+        match self.config.get(key) {
+            None => Ok(default),
+            Some(value) => value
+                .as_bool()
+                .ok_or(GoldenError::Missing { what: "config switch", name: key.to_owned() }),
+        }
     }
 
     /// What a case of a full-size network holds: some rows, and a range of channels. `None` where it
     /// holds everything.
-    pub fn slices(&self) -> Option<(Vec<usize>, std::ops::Range<usize>)> {
+    pub fn slices(&self) -> Result<Option<Slices>, GoldenError> {
         let whole = |value: &Value| value.as_u64().and_then(|v| usize::try_from(v).ok());
-        let list = |key: &str| -> Option<Vec<usize>> {
-            self.config.get(key)?.as_array()?.iter().map(whole).collect()
+        let list = |key: &str| -> Result<Option<Vec<usize>>, GoldenError> {
+            let Some(value) = self.config.get(key) else { return Ok(None) };
+            let numbers = value.as_array().and_then(|all| all.iter().map(whole).collect());
+            let missing = || GoldenError::Missing { what: "config list", name: key.to_owned() };
+            numbers.ok_or_else(missing).map(Some)
         };
-        let channels = match list("slice_channels").as_deref() {
+        let channels = match list("slice_channels")?.as_deref() {
+            None => 0..16,
             Some(&[first, end]) => first..end,
-            _ => 0..16,
+            Some(_) => return Err(GoldenError::Code("slice_channels are two numbers".to_owned())),
         };
-        Some((list("slice_tokens")?, channels))
+        Ok(list("slice_tokens")?.map(|tokens| (tokens, channels)))
     }
 
     /// A whole number of the config.

@@ -29,7 +29,7 @@ fn golden_every_network_case_is_within_its_tolerance() {
 fn mobilenet(case: &Case) -> Result<(), GoldenError> {
     let device = Device::flex();
     let classes = Some(case.integer("num_classes")? as usize).filter(|&classes| classes > 0);
-    if case.number_or("bn_eps", BATCH_NORM_EPS) != BATCH_NORM_EPS {
+    if case.number_or("bn_eps", BATCH_NORM_EPS)? != BATCH_NORM_EPS {
         return Err(GoldenError::Code("MobileNetV2's bn_eps is 1e-5".to_owned()));
     }
     let net = models::mobilenet_v2(case.number("width_mult")?, classes, &device);
@@ -84,7 +84,7 @@ fn vit(case: &Case) -> Result<(), GoldenError> {
         found.insert("logits".to_owned(), golden(logits));
     }
     for (name, z) in all {
-        if let Some((rows, channels)) = case.slices() {
+        if let Some((rows, channels)) = case.slices()? {
             // The patches before the class token joins are one fewer.
             let rows = rows.iter().filter(|&&t| t < z.dims()[1]);
             let end = channels.end.min(z.dims()[2]);

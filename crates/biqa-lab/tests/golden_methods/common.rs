@@ -106,13 +106,18 @@ pub fn grad_norm(found: &Found) -> f64 {
 
 /// Adds `slice.NAME = X[:, slice_tokens, slice_channels]` of token sequences, where the case asks for
 /// slices. `decoder` outputs keep all their tokens.
-pub fn slices(case: &Case, outputs: &[(String, Tensor<3>)], found: &mut Found) {
-    let Some((tokens, channels)) = case.slices() else { return };
+pub fn slices(
+    case: &Case,
+    outputs: &[(String, Tensor<3>)],
+    found: &mut Found,
+) -> Result<(), GoldenError> {
+    let Some((tokens, channels)) = case.slices()? else { return Ok(()) };
     for (name, x) in outputs {
         let x = cut(x.clone(), 2, &channels);
         let part = if name.starts_with("decoder") { x } else { rows(x, 1, &tokens) };
         found.insert(format!("slice.{name}"), golden(part));
     }
+    Ok(())
 }
 
 /// A range of a dimension, as far as it goes.

@@ -60,15 +60,15 @@ fn llama(case: &Case) -> Result<Found, GoldenError> {
         hidden: case.integer("hidden")? as usize,
         heads: case.integer("heads")? as usize,
         ffn: case.integer("ffn")? as usize,
-        rms_eps: case.number_or("rms_eps", 1e-6),
-        rope: case.switch_or("rope", false),
-        causal: case.switch_or("causal", false),
-        rope_theta: case.number_or("rope_theta", 1e4),
+        rms_eps: case.number_or("rms_eps", 1e-6)?,
+        rope: case.switch_or("rope", false)?,
+        causal: case.switch_or("causal", false)?,
+        rope_theta: case.number_or("rope_theta", 1e4)?,
     };
     config.check().map_err(code)?;
     let block = LlamaBlock::new(&config, &device);
     let block = filled(block, case, |name| name != "norm.weight")?;
-    let norm = if case.switch_or("final_norm", false) {
+    let norm = if case.switch_or("final_norm", false)? {
         let weight = array(case, "norm.weight", &[config.hidden])?;
         let empty = RmsNorm::new(config.hidden, config.rms_eps, &device);
         let arrays = [("weight".to_owned(), weight)].into();

@@ -198,8 +198,8 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let config = sizes(case)?;
     let default = CsfiqaOptions::default();
-    let lambda_scl = case.number_or("lambda_scl", default.lambda_scl);
-    let beta = case.number_or("beta", default.beta);
+    let lambda_scl = case.number_or("lambda_scl", default.lambda_scl)?;
+    let beta = case.number_or("beta", default.beta)?;
     let options = CsfiqaOptions { contrast: contrast(case)?, lambda_scl, beta };
     let net = filled(Csfiqa::new(&config, &device), case, |name| used(&config, name))?.train();
     let inputs = case.inputs()?;

@@ -60,10 +60,10 @@ fn network(case: &Case) -> Result<(CsiqaConfig, Csiqa), GoldenError> {
 fn forward(case: &Case) -> Result<Found, GoldenError> {
     let (_, net) = network(case)?;
     let image = tensor(case.inputs()?.get("image")?, &Device::flex());
-    Ok(outputs(case, net.forward(image)))
+    outputs(case, net.forward(image))
 }
 
-fn outputs(case: &Case, out: CsiqaOutput) -> Found {
+fn outputs(case: &Case, out: CsiqaOutput) -> Result<Found, GoldenError> {
     let CsiqaOutput { patches, input, blocks, norm, decoder_cls, decoder_local, score } = out;
     let [b] = score.dims();
     let mut tokens = vec![
@@ -77,23 +77,23 @@ fn outputs(case: &Case, out: CsiqaOutput) -> Found {
         ("tokens.patch_embed".to_owned(), golden(patches)),
         ("score".to_owned(), golden(score.reshape([b, 1]))),
     ]);
-    slices(case, &tokens, &mut found);
+    slices(case, &tokens, &mut found)?;
     found.extend(tokens.into_iter().map(|(name, x)| (name, golden(x))));
-    found
+    Ok(found)
 }
 
 /// The keys of a case that recipes have in groups.
 fn options(case: &Case) -> Result<CsiqaOptions, GoldenError> {
     let mut options = CsiqaOptions::default();
-    options.beta = case.number_or("beta", options.beta);
-    options.mask.enabled = case.switch_or("mask_enabled", true);
-    options.mask.ratio = case.number_or("mask_ratio", options.mask.ratio);
+    options.beta = case.number_or("beta", options.beta)?;
+    options.mask.enabled = case.switch_or("mask_enabled", true)?;
+    options.mask.ratio = case.number_or("mask_ratio", options.mask.ratio)?;
     options.mask.layout = layout(case)?;
     let contrast = &mut options.contrast;
-    contrast.enabled = case.switch_or("contrast_enabled", true);
+    contrast.enabled = case.switch_or("contrast_enabled", true)?;
     contrast.hard = hard(case);
-    contrast.weight = case.number_or("contrast_weight", contrast.weight);
-    contrast.temperature = case.number_or("temperature", contrast.temperature);
+    contrast.weight = case.number_or("contrast_weight", contrast.weight)?;
+    contrast.temperature = case.number_or("temperature", contrast.temperature)?;
     if let Some(layers) = case.config.get("contrast_layers") {
         contrast.layers = serde_json::from_value(layers.clone()).map_err(code)?;
     }
@@ -173,7 +173,7 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let nothing = Tensor::zeros([1], &smooth_l1.device());
     let contrast = contrast.unwrap_or(nothing);
     let loss = smooth_l1.clone() + contrast.clone();
-    let mut found = outputs(case, output);
+    let mut found = outputs(case, output)?;
     found.extend(told(&pairs, "pairs.pos", "pairs.neg"));
     if with_grads {
         gradients(&net, &loss.backward(), &mut found);
@@ -207,7 +207,7 @@ fn one_layer(case: &Case) -> Result<Found, GoldenError> {
     let features: Tensor<3> = tensor(case.inputs()?.get("features")?, &device).require_grad();
     let pairs = pairs_of(case)?;
     let of = self::features(case)?.of(features.clone());
-    let loss = contrast(of, &pairs, case.number_or("temperature", 0.3));
+    let loss = contrast(of, &pairs, case.number_or("temperature", 0.3)?);
     let grad = features.grad(&loss.backward()).ok_or_else(|| code("no gradient"))?;
     let mut found = told(&pairs, "pos", "neg");
     found.insert("loss".to_owned(), golden(loss));
@@ -222,7 +222,7 @@ fn mask(case: &Case) -> Result<Found, GoldenError> {
     let n = others + 1;
     // Blocks are images further along: every one has numbers of its own.
     let mask =
-        visible(&u.f32s(), [depth * b, h, n], case.number_or("mask_ratio", 0.3), layout(case)?);
+        visible(&u.f32s(), [depth * b, h, n], case.number_or("mask_ratio", 0.3)?, layout(case)?);
     let mask = mask.ok_or_else(|| code("mask_u has another size"))?;
     Ok(Found::from([("mask".to_owned(), bits(&mask, &[depth, b, h, n, n]))]))
 }

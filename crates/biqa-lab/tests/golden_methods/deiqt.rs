@@ -22,7 +22,7 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
     let net = filled(net, case, |_| true)?;
     let image: Tensor<4> = tensor(case.inputs()?.get("image")?, &device);
     let found = match case.kind.as_str() {
-        "forward" => forward(case, net.forward(image)),
+        "forward" => forward(case, net.forward(image))?,
         "grad" => training(case, net.train(), image.autodiff(), true)?,
         "train_forward" => training(case, net.train(), image.autodiff(), false)?,
         other => return Err(GoldenError::NotBuilt(format!("deiqt {other}"))),
@@ -30,7 +30,7 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
     case.compare_all(&Tensors(found))
 }
 
-fn forward(case: &Case, out: DeiqtOutput) -> Found {
+fn forward(case: &Case, out: DeiqtOutput) -> Result<Found, GoldenError> {
     let DeiqtOutput { patches, input, blocks, norm, panel } = out;
     let [b] = panel.score.dims();
     let mut tokens = vec![
@@ -44,9 +44,9 @@ fn forward(case: &Case, out: DeiqtOutput) -> Found {
         ("panel_scores".to_owned(), golden(panel.scores)),
         ("score".to_owned(), golden(panel.score.reshape([b, 1]))),
     ]);
-    slices(case, &tokens, &mut found);
+    slices(case, &tokens, &mut found)?;
     found.extend(tokens.into_iter().map(|(name, x)| (name, golden(x))));
-    found
+    Ok(found)
 }
 
 /// The network has no dropout: training mode is the same function, with a loss.
@@ -58,14 +58,14 @@ fn training(
 ) -> Result<Found, GoldenError> {
     let label = flat(case.inputs()?.get("label")?, &image.device());
     let out = net.forward(image);
-    let loss = smooth_l1(out.panel.score.clone(), label, case.number_or("beta", 1.0));
+    let loss = smooth_l1(out.panel.score.clone(), label, case.number_or("beta", 1.0)?);
     let mut found = Found::new();
     if with_grads {
         gradients(&net, &loss.clone().backward(), &mut found);
         let norm = grad_norm(&found);
         found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
     }
-    found.extend(forward(case, out));
+    found.extend(forward(case, out)?);
     found.insert("loss".to_owned(), golden(loss));
     Ok(found)
 }

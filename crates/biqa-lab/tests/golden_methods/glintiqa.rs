@@ -38,8 +38,8 @@ const OTHERS: [&str; 10] = [
 /// Ways to write the key `cwsa.reinterpret`.
 const REINTERPRET: [&str; 3] = ["cwsa.reinterpret", "cwsa_reinterpret", "reinterpret"];
 
-fn reinterpret(case: &Case) -> bool {
-    REINTERPRET.iter().all(|key| case.switch_or(key, true))
+fn reinterpret(case: &Case) -> Result<bool, GoldenError> {
+    REINTERPRET.iter().try_fold(true, |all, key| Ok(all && case.switch_or(key, true)?))
 }
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
@@ -58,9 +58,9 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
 
 fn attention_layer(case: &Case) -> Result<ChannelAttention, GoldenError> {
     let config = GlintIqaConfig {
-        cwsa_norm_eps: case.number_or("norm_eps", 1e-5),
-        normalize_eps: case.number_or("normalize_eps", 1e-12),
-        reinterpret: reinterpret(case),
+        cwsa_norm_eps: case.number_or("norm_eps", 1e-5)?,
+        normalize_eps: case.number_or("normalize_eps", 1e-12)?,
+        reinterpret: reinterpret(case)?,
         ..GlintIqaConfig::default()
     };
     let n = case.integer("dim")? as usize;
@@ -82,7 +82,8 @@ fn attention_grad(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex().autodiff();
     let inputs = case.inputs()?;
     let x: Tensor<3> = tensor(inputs.get("x")?, &device).require_grad();
-    let factors = tensor::<3>(inputs.get("mask")?, &device) / (1.0 - case.number_or("drop", 0.5));
+    let factors =
+        tensor::<3>(inputs.get("mask")?, &device) / (1.0 - case.number_or("drop", 0.5)?);
     let net = attention_layer(case)?.train();
     let out = net.forward(x.clone(), Some(factors)).out;
     let loss = (out.clone() * tensor::<3>(inputs.get("r")?, &device)).sum();
@@ -107,7 +108,7 @@ fn enhancement(case: &Case) -> Result<Found, GoldenError> {
 
 fn network(case: &Case) -> Result<(GlintIqaConfig, GlintIqa), GoldenError> {
     let mut sizes: GlintIqaConfig = config(case, &[&OTHERS[..], &REINTERPRET].concat())?;
-    sizes.reinterpret = reinterpret(case);
+    sizes.reinterpret = reinterpret(case)?;
     sizes.check().map_err(code)?;
     let net = filled(GlintIqa::new(&sizes, &Device::flex()), case, |_| true)?;
     Ok((sizes, net))
@@ -116,10 +117,10 @@ fn network(case: &Case) -> Result<(GlintIqaConfig, GlintIqa), GoldenError> {
 fn forward(case: &Case) -> Result<Found, GoldenError> {
     let (_, net) = network(case)?;
     let out = net.forward(tensor(case.inputs()?.get("image")?, &Device::flex()), None);
-    Ok(outputs(case, out))
+    outputs(case, out)
 }
 
-fn outputs(case: &Case, out: GlintIqaOutput) -> Found {
+fn outputs(case: &Case, out: GlintIqaOutput) -> Result<Found, GoldenError> {
     let GlintIqaOutput { vgfe, clfe, local_cwsa, local, cwsa, siem, score } = out;
     let named = |name: &str, first: usize, all: Vec<Tensor<3>>| -> Vec<(String, Tensor<3>)> {
         all.into_iter().enumerate().map(|(i, x)| (format!("{name}.{}", i + first), x)).collect()
@@ -133,7 +134,7 @@ fn outputs(case: &Case, out: GlintIqaOutput) -> Found {
     .concat();
     let channels = [vec![("local_cwsa".to_owned(), local_cwsa)], named("cwsa", 1, cwsa)].concat();
     let mut found = Found::from([("score".to_owned(), golden(score))]);
-    if let Some((at, range)) = case.slices() {
+    if let Some((at, range)) = case.slices()? {
         // X[:, slice_tokens, slice_channels], and X[:, slice_channels, slice_tokens] where channels
         // are the sequence
         for (name, x, dim) in tokens
@@ -146,7 +147,7 @@ fn outputs(case: &Case, out: GlintIqaOutput) -> Found {
         }
     }
     found.extend(tokens.into_iter().chain(channels).map(|(name, x)| (name, golden(x))));
-    found
+    Ok(found)
 }
 
 /// Training mode: what `freeze_blocks_until` leaves trainable has gradients.
@@ -156,10 +157,10 @@ fn grad(case: &Case) -> Result<Found, GoldenError> {
     let default = GlintIqaOptions::default();
     let frozen_bn = ["clfe.frozen_bn", "frozen_bn"].iter().find_map(|key| case.config.get(key));
     let options = GlintIqaOptions {
-        freeze_patch_embed: case.switch_or("freeze_patch_embed", default.freeze_patch_embed),
+        freeze_patch_embed: case.switch_or("freeze_patch_embed", default.freeze_patch_embed)?,
         freeze_blocks_until: case.number("freeze_blocks_until")? as i64,
-        drop: case.number_or("drop", default.drop),
-        head_drop: case.number_or("head_drop", default.head_drop),
+        drop: case.number_or("drop", default.drop)?,
+        head_drop: case.number_or("head_drop", default.head_drop)?,
         frozen_bn: match frozen_bn {
             Some(word) => serde_json::from_value(word.clone()).map_err(code)?,
             None => default.frozen_bn,
@@ -190,14 +191,14 @@ fn grad(case: &Case) -> Result<Found, GoldenError> {
     let (norm, count) = (grad_norm(&found), found.len());
     found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
     found.insert("grad_count".to_owned(), numbers([count as f64], &[1]));
-    found.extend(outputs(case, out));
+    found.extend(outputs(case, out)?);
     found.insert("loss".to_owned(), golden(loss));
     found.extend(buffers(&seen.put_into(net, BATCH_NORM_MOMENTUM)));
     Ok(found)
 }
 
 fn annealing(case: &Case) -> Result<Found, GoldenError> {
-    let (base_lr, min_lr) = (case.number("base_lr")?, case.number_or("eta_min", 0.0));
+    let (base_lr, min_lr) = (case.number("base_lr")?, case.number_or("eta_min", 0.0)?);
     let annealing = Annealing { t_max: case.number("t_max")?, ..Annealing::default() };
     let schedule = Schedule {
         name: Shape::Annealing,

@@ -174,7 +174,7 @@ fn mutual_loss(case: &Case) -> Result<Found, GoldenError> {
     let inputs = case.inputs()?;
     let student: Tensor<2> = tensor(inputs.get("student")?, &device).require_grad();
     let teacher = tensor(inputs.get("teacher")?, &Device::flex());
-    let loss = mutual_saliency(student.clone(), teacher, case.number_or("tau_mut", 0.5));
+    let loss = mutual_saliency(student.clone(), teacher, case.number_or("tau_mut", 0.5)?);
     let grad = student.grad(&loss.backward()).ok_or_else(|| code("no gradient"))?;
     Ok(Found::from([
         ("loss.mutual".to_owned(), golden(loss)),
@@ -187,7 +187,8 @@ fn average(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let inputs = case.inputs()?;
     let mu = case.number("momentum").or_else(|_| case.number("mu"))?;
-    let mu = |step: u64| momentum(mu, case.switch_or("ema_warmup", false), step + 1);
+    let warmup = case.switch_or("ema_warmup", false)?;
+    let mu = |step: u64| momentum(mu, warmup, step + 1);
     let mut found = Found::new();
     for (name, first) in &inputs.0 {
         let Some(plain) = name.strip_prefix("teacher.") else { continue };

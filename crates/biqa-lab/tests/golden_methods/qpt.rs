@@ -48,7 +48,7 @@ fn network(case: &Case) -> Result<Qpt, GoldenError> {
 }
 
 fn told_scores(case: &Case, scores: Tensor<1>) -> Result<Found, GoldenError> {
-    let (n, crops) = (scores.dims()[0], case.number_or("crops", 1.0) as usize);
+    let (n, crops) = (scores.dims()[0], case.number_or("crops", 1.0)? as usize);
     if crops == 0 || !n.is_multiple_of(crops) {
         return Err(code(format!("{n} crops are no {crops} of each picture")));
     }
@@ -69,20 +69,20 @@ fn training(case: &Case) -> Result<Found, GoldenError> {
     let score = net.score_in(tensor(inputs.get("image")?, &device), Some(&mut seen));
     let label = inputs.get("label").or_else(|_| inputs.get("labels"))?;
     let target = flat(label, &device);
-    let loss = smooth_l1(score.clone(), target, case.number_or("beta", 1.0));
+    let loss = smooth_l1(score.clone(), target, case.number_or("beta", 1.0)?);
     let mut found = told_scores(case, score)?;
     let mut grads = Found::new();
     gradients(&net, &loss.backward(), &mut grads);
     found.insert("grad_norm".to_owned(), numbers([grad_norm(&grads)], &[1]));
     found.extend(grads);
     found.insert("loss".to_owned(), golden(loss));
-    found.extend(buffers(&seen.put_into(net, case.number_or("bn_momentum", BATCH_NORM_MOMENTUM))));
+    found.extend(buffers(&seen.put_into(net, case.number_or("bn_momentum", BATCH_NORM_MOMENTUM)?)));
     Ok(found)
 }
 
 /// Keys of a case that say what its arrays say, or have one value.
 fn told_only(case: &Case) -> Result<(), GoldenError> {
-    if case.switch_or("normalize", true) {
+    if case.switch_or("normalize", true)? {
         return Ok(());
     }
     Err(code("normalize = false: embeddings are always divided by their length (1)"))
@@ -118,7 +118,7 @@ fn loss(case: &Case) -> Result<Found, GoldenError> {
     let rows = |name: &str| Ok::<_, GoldenError>(tensor::<2>(inputs.get(name)?, &device));
     let [image, degradation] = ids(&inputs)?;
     let ids = Ids { image: &image, degradation: &degradation };
-    let queue = match case.number_or("queue", 0.0) {
+    let queue = match case.number_or("queue", 0.0)? {
         0.0 => None,
         _ => Some(rows("queue")?),
     };

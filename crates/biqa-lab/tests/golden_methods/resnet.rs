@@ -23,7 +23,7 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
             let out = net.forward(image, None);
             outputs(&net, out)
         }
-        "train_forward" => training(case, net.train(), image.autodiff()),
+        "train_forward" => training(case, net.train(), image.autodiff())?,
         "grad" => grad(case, net.train(), image.autodiff())?,
         other => return Err(GoldenError::NotBuilt(format!("resnet50 {other}"))),
     };
@@ -49,16 +49,17 @@ fn outputs(net: &ResNet, out: ResNetOutput) -> Found {
 }
 
 /// Every intermediate result by the statistics of the batch, and the buffers after it.
-fn training(case: &Case, net: ResNet, image: Tensor<4>) -> Found {
+fn training(case: &Case, net: ResNet, image: Tensor<4>) -> Result<Found, GoldenError> {
     let mut seen = Seen::default();
     let out = net.forward(image, Some(&mut seen));
     let mut found = outputs(&net, out);
-    found.extend(stored(case, net, seen));
-    found
+    found.extend(stored(case, net, seen)?);
+    Ok(found)
 }
 
-fn stored(case: &Case, net: ResNet, seen: Seen) -> Found {
-    buffers(&seen.put_into(net, case.number_or("bn_momentum", BATCH_NORM_MOMENTUM)))
+fn stored(case: &Case, net: ResNet, seen: Seen) -> Result<Found, GoldenError> {
+    let momentum = case.number_or("bn_momentum", BATCH_NORM_MOMENTUM)?;
+    Ok(buffers(&seen.put_into(net, momentum)))
 }
 
 /// `loss = sum(logits * r)` in training mode, gradients and buffers by name; of the features where
@@ -72,7 +73,7 @@ fn grad(case: &Case, net: ResNet, image: Tensor<4>) -> Result<Found, GoldenError
     let mut found = outputs(&net, out);
     found.insert("loss".to_owned(), golden(loss.clone()));
     gradients(&net, &loss.backward(), &mut found);
-    found.extend(stored(case, net, seen));
+    found.extend(stored(case, net, seen)?);
     Ok(found)
 }
 
