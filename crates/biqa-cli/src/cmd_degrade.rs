@@ -74,17 +74,9 @@ fn file_name(path: &Path) -> Option<String> {
     path.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
-/// Whether two names are one file's.
-fn same(a: &Path, b: &Path) -> bool {
-    matches!((std::fs::canonicalize(a), std::fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
-}
-
 /// One picture into one file; the address goes to standard output.
 fn one(args: &DegradeArgs, copies: &Copies, source: &Path, output: &Path) -> anyhow::Result<Exit> {
-    refuse(args, output)?;
-    if output.exists() && same(source, output) {
-        bail!("{} would take the place of the picture itself; take another name", shown(output));
-    }
+    refuse(args, source, output)?;
     let picture = load(source, &LoadOptions::default())?.rgb;
     let name = file_name(source).unwrap_or_default();
     for (_, address) in copies.of(args.seed, &name, &picture)? {
@@ -96,20 +88,23 @@ fn one(args: &DegradeArgs, copies: &Copies, source: &Path, output: &Path) -> any
 
 fn contact_sheet(args: &DegradeArgs, output: &Path) -> anyhow::Result<Exit> {
     let Some(source) = single(args) else { bail!("--sheet shows one picture; name one file") };
-    refuse(args, output)?;
-    if output.exists() && same(&source, output) {
-        bail!("{} would take the place of the picture itself; take another name", shown(output));
-    }
+    refuse(args, &source, output)?;
     let picture = load(&source, &LoadOptions::default())?.rgb;
     let sheet = sheet(&picture, args.seed, &file_name(&source).unwrap_or_default(), SHEET_SIDE)?;
     write_png(output, &sheet)?;
     Ok(Exit::Fine)
 }
 
-/// Refuses to write over a file.
-fn refuse(args: &DegradeArgs, output: &Path) -> anyhow::Result<()> {
-    if output.exists() && !args.force {
+/// Refuses to write over a file, and over the picture itself even with --force.
+fn refuse(args: &DegradeArgs, source: &Path, output: &Path) -> anyhow::Result<()> {
+    if !output.exists() {
+        return Ok(());
+    }
+    if !args.force {
         bail!("{} is there; --force writes over it", shown(output));
+    }
+    if std::fs::canonicalize(source)? == std::fs::canonicalize(output)? {
+        bail!("{} would take the place of the picture itself; take another name", shown(output));
     }
     Ok(())
 }

@@ -159,7 +159,8 @@ impl Copies {
         let mut write = |(suffix, address): &(String, Address)| {
             let path = format!("{stem}{suffix}.png");
             let file = out.join(&path);
-            let png = png_of(&address.apply_levels(&picture)?);
+            let failed = |source| BatchError::Write { path: file.clone(), source };
+            let png = png_of(&address.apply_levels(&picture)?).map_err(failed)?;
             match fs::read(&file) {
                 Ok(there) if there == png => {}
                 Ok(_) => return Err(BatchError::Taken { path: file }),
@@ -218,20 +219,19 @@ pub(crate) fn given(text: &str, key: Key) -> Result<Address, DegradeError> {
 
 /// Writes a picture as PNG; the file appears when it is whole.
 pub fn write_png(path: &Path, picture: &Rgb8) -> Result<(), BatchError> {
-    put(path, &png_of(picture))
+    let failed = |source| BatchError::Write { path: path.to_owned(), source };
+    put(path, &png_of(picture).map_err(failed)?)
 }
 
-fn png_of(picture: &Rgb8) -> Vec<u8> {
+fn png_of(picture: &Rgb8) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, picture.width(), picture.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    let written = encoder.write_header().and_then(|mut writer| {
-        writer.write_image_data(picture.data())?;
-        writer.finish()
-    });
-    written.expect("memory takes a picture of three levels a pixel");
-    bytes
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(picture.data())?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), BatchError> {

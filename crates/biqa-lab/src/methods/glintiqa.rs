@@ -157,12 +157,12 @@ impl Method for GlintIqaMethod {
         self.options.check()
     }
 
-    fn left_out(&self, names: &[&str]) -> Vec<String> {
-        let has = |part: &str| names.iter().any(|name| name.starts_with(part));
+    fn left_out(&self, arrays: &Arrays) -> Vec<String> {
+        let has = |part: &str| arrays.keys().any(|name| name.starts_with(part));
         if has("fusion1.") || has("cwsa1.") {
             return Vec::new();
         }
-        names.iter().filter(|name| is_behind(name)).map(|name| (*name).to_owned()).collect()
+        arrays.keys().filter(|name| is_behind(name)).cloned().collect()
     }
 
     /// Besides a whole checkpoint of any release, `arrays` may hold a transformer of timm, a ResNet

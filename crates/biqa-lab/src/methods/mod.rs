@@ -195,7 +195,7 @@ pub trait Method: Clone {
     }
 
     /// What of a file of initial weights has no place in the network and is left out, by name.
-    fn left_out(&self, _names: &[&str]) -> Vec<String> {
+    fn left_out(&self, _arrays: &Arrays) -> Vec<String> {
         Vec::new()
     }
 

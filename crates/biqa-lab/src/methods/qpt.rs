@@ -56,6 +56,13 @@ impl QptMethod {
     pub fn new(config: QptConfig, options: QptOptions) -> Self {
         Self { config, options, seen: None }
     }
+
+    /// Whether a file holds a linear layer that gives one score.
+    fn is_score_model(&self, arrays: &Arrays) -> bool {
+        let [weight, bias] = self.config.backbone.linear();
+        let gives_one = arrays.get(bias).is_some_and(|bias| bias.shape == [1]);
+        gives_one && arrays.contains_key(weight)
+    }
 }
 
 /// How a parameter starts that no file brings: torchvision's rules, and that of the new head, whose
@@ -85,14 +92,12 @@ impl Method for QptMethod {
         super::ensure(crop >= LEAST_CROP, "crop", "32 or more", crop as f64)
     }
 
-    fn left_out(&self, names: &[&str]) -> Vec<String> {
-        let head = self.config.backbone;
-        let is_score_model = head.linear().iter().all(|name| names.contains(name));
-        let rows = |name: &&str| ((*name).to_owned(), Array { shape: vec![0], data: Vec::new() });
-        if is_score_model && !names.iter().any(|name| name.starts_with("base_encoder.")) {
+    fn left_out(&self, arrays: &Arrays) -> Vec<String> {
+        if self.is_score_model(arrays) {
             return Vec::new();
         }
-        backbone(names.iter().map(rows).collect(), head.head()).1
+        let name = |name: &String| (name.clone(), Array { shape: vec![0], data: Vec::new() });
+        backbone(arrays.keys().map(name).collect(), self.config.backbone.head()).1
     }
 
     /// Besides a whole checkpoint `arrays` may hold a pre-training checkpoint or a classifier of
@@ -106,9 +111,8 @@ impl Method for QptMethod {
     ) -> Result<(Qpt, Start), TrainError> {
         let empty = Qpt::new(&self.config, device);
         let head = self.config.backbone.head();
-        let [weight, bias] = self.config.backbone.linear();
-        let one_score = arrays.get(bias).is_some_and(|bias| bias.shape == [1]);
-        if one_score && arrays.contains_key(weight) {
+        let [weight, _] = self.config.backbone.linear();
+        if self.is_score_model(&arrays) {
             return Ok((load(empty, arrays, name, "qpt")?, Start::Whole));
         }
         let from = if arrays.is_empty() { Start::Fresh } else { Start::Backbone };
@@ -244,6 +248,8 @@ mod tests {
         let mut file = before.clone();
         file.insert(weight.to_owned(), Array { shape: vec![2, 1280], data: vec![0.0; 2560] });
         file.insert(bias.to_owned(), Array { shape: vec![2], data: vec![0.0; 2] });
+        assert_eq!(method.left_out(&file), [bias, weight]);
+        assert!(method.left_out(&before).is_empty());
         let (found, from) = method.start(file, "m.pth", 5, &Device::flex()).expect("it fits");
         assert_eq!(from, Start::Backbone);
         assert!(collect(&found)[weight].data.iter().all(|v| v.abs() < 10.0 * FC_STD as f32));

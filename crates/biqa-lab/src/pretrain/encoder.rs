@@ -6,6 +6,7 @@
 // A field's leading underscore stands for a number in an `nn.Sequential` (see `weights::ParamPath`).
 #![allow(clippy::used_underscore_binding)]
 
+use biqa::models::qpt::Backbone;
 use biqa::nn::layers::{BatchNorm, Linear};
 use biqa::nn::mobilenet::{MobileNetV2, last};
 use biqa::nn::norm::{Norms, PlainNorm, Seen};
@@ -14,38 +15,11 @@ use biqa::nn::vit::Vit;
 use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::network::PretrainConfig;
 
 /// MobileNetV2's width multiplier: that of the files there are.
 const WIDTH: f64 = 1.0;
-
-/// What is pre-trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Backbone {
-    /// A ResNet; ResNet-50 is the paper's.
-    #[default]
-    #[serde(rename = "resnet")]
-    ResNet,
-    /// MobileNetV2, ours: what `lite` is built on.
-    #[serde(rename = "mobilenet_v2")]
-    MobileNetV2,
-    /// A vision transformer, ours.
-    #[serde(rename = "vit")]
-    Vit,
-}
-
-impl Backbone {
-    /// The name under which the classifier of its files stands, and the projector here.
-    pub fn head(self) -> &'static str {
-        match self {
-            Self::ResNet => "fc",
-            Self::MobileNetV2 => "classifier",
-            Self::Vit => "head",
-        }
-    }
-}
 
 /// A backbone and its projector.
 #[derive(Module, Debug)]

@@ -6,7 +6,7 @@
 // A field's leading underscore stands for a number in an `nn.Sequential` (see `weights::ParamPath`).
 #![allow(clippy::used_underscore_binding)]
 
-use biqa::models::qpt::QptConfig;
+use biqa::models::qpt::{Backbone, QptConfig};
 use biqa::nn::layers::{BatchNorm, Linear};
 use biqa::nn::norm::{Norms, Seen};
 use biqa::nn::resnet::ResNetConfig;
@@ -17,7 +17,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::encoder::{Backbone, Encoder};
+use super::encoder::Encoder;
 
 /// Sizes of the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,11 +2,10 @@
 //! side (`papers/qpt.md`, section 5).
 
 use biqa::device::OpenDevice;
-use biqa::models::qpt::backbone;
+use biqa::models::qpt::{Backbone, backbone};
 use biqa::weights::{Arrays, freeze, visit};
 use burn::module::Module;
 
-use super::encoder::Backbone;
 use super::network::{Pretrain, PretrainConfig, filled};
 use crate::methods::init::{Rule, rule};
 use crate::train::TrainError;
@@ -22,16 +21,16 @@ pub(super) fn start(
     device: &OpenDevice,
 ) -> Result<Pretrain, TrainError> {
     let empty = Pretrain::new(config, &device.plain());
-    let head = format!("{}.", config.backbone.head());
+    let head = config.backbone.head();
     let fresh = arrays.is_empty();
-    let mut all: Arrays = backbone(arrays, &head)
+    let mut all: Arrays = backbone(arrays, head)
         .0
         .into_iter()
         .map(|(key, array)| (format!("{QUERIES}{key}"), array))
         .collect();
     visit(&empty, |key, value| {
         let inner = key.strip_prefix(QUERIES);
-        let is_projector = inner.is_some_and(|inner| inner.starts_with(&head));
+        let is_projector = inner.is_some_and(|inner| inner.starts_with(head));
         if fresh || is_projector || key.starts_with("predictor.") {
             let rule = match inner {
                 Some(inner) if !is_projector => of_backbone(config, inner, &value.shape),

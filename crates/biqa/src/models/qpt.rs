@@ -17,16 +17,19 @@ use crate::nn::norm::Seen;
 use crate::nn::resnet::{ResNet, ResNetConfig};
 use crate::weights::Arrays;
 
-/// What looks at a crop.
+/// What looks at a crop, and what is pre-trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Backbone {
     /// A ResNet; ResNet-50 is the paper's.
     #[default]
     #[serde(rename = "resnet")]
     ResNet,
-    /// MobileNetV2, ours: `layers`, `width` and `bn_eps` are not read.
+    /// MobileNetV2, ours, what `lite` is built on: `layers`, `width` and `bn_eps` are not read.
     #[serde(rename = "mobilenet_v2")]
     MobileNetV2,
+    /// A vision transformer, ours: pre-trained only. It starts the methods that are built on one.
+    #[serde(rename = "vit")]
+    Vit,
 }
 
 impl Backbone {
@@ -35,11 +38,13 @@ impl Backbone {
         *self == Self::ResNet
     }
 
-    /// How the names of its linear layer begin.
+    /// How the names of its files' classifier begin, and those of what stands in its place: the
+    /// linear layer of the score, the projector of the pre-training.
     pub fn head(self) -> &'static str {
         match self {
             Self::ResNet => "fc.",
             Self::MobileNetV2 => "classifier.",
+            Self::Vit => "head.",
         }
     }
 
@@ -48,6 +53,7 @@ impl Backbone {
         match self {
             Self::ResNet => ["fc.weight", "fc.bias"],
             Self::MobileNetV2 => ["classifier.1.weight", "classifier.1.bias"],
+            Self::Vit => ["head.weight", "head.bias"],
         }
     }
 }
@@ -109,7 +115,15 @@ impl QptConfig {
         if self.num_classes != 1 {
             return Err(format!("num_classes must be 1, found {}", self.num_classes));
         }
-        self.resnet().check()
+        match self.backbone {
+            Backbone::ResNet => self.resnet().check(),
+            Backbone::MobileNetV2 => Ok(()),
+            Backbone::Vit => {
+                Err("backbone is vit, expected resnet or mobilenet_v2: a transformer \
+                                  that was pre-trained starts deiqt and its like"
+                    .to_owned())
+            }
+        }
     }
 }
 
@@ -130,7 +144,8 @@ impl Qpt {
     /// An empty network. `config` must have passed [`QptConfig::check`].
     pub fn new(config: &QptConfig, device: &Device) -> Self {
         match config.backbone {
-            Backbone::ResNet => Self::ResNet(ResNet::new(&config.resnet(), device)),
+            // The check refuses a transformer.
+            Backbone::ResNet | Backbone::Vit => Self::ResNet(ResNet::new(&config.resnet(), device)),
             Backbone::MobileNetV2 => {
                 Self::MobileNetV2(MobileNetV2::new(WIDTH, Some(config.num_classes), device))
             }
@@ -275,8 +290,10 @@ mod tests {
     }
 
     #[test]
-    fn more_than_one_score_is_refused_in_words() {
+    fn more_than_one_score_and_a_transformer_are_refused_in_words() {
         let config = QptConfig { num_classes: 2, ..QptConfig::default() };
         assert_eq!(config.check().expect_err("two"), "num_classes must be 1, found 2");
+        let config = QptConfig { backbone: Backbone::Vit, ..QptConfig::default() };
+        assert!(config.check().expect_err("none").contains("expected resnet or mobilenet_v2"));
     }
 }

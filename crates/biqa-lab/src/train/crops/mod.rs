@@ -134,8 +134,7 @@ impl<'a, M: Method> Run<'a, M> {
         let stages: Vec<M> = method.first().into_iter().chain([method]).collect();
         // Before the folder is claimed: weights that don't fit must leave no run behind.
         let (net, from) = start(&stages[0], options)?;
-        let names: Vec<&str> = options.init.arrays.keys().map(String::as_str).collect();
-        say_left_out(&stages[0].left_out(&names), progress);
+        say_left_out(&stages[0].left_out(&options.init.arrays), progress);
         let (folder, newest) = Folder::claim(options, &digest, progress)?;
         let dataset = options.train.first().map_or("", |photo| &photo.dataset);
         let mut run = Self {
