@@ -86,10 +86,10 @@ fn of_norm(name: &str) -> Rule {
 
 /// The plain weights of the backbone alone, under the names of its files.
 pub(super) fn exported(config: &PretrainConfig, all: &Arrays) -> Arrays {
-    let head = format!("{}.", config.backbone.head());
+    let head = config.backbone.head();
     let plain = |(key, array): (&String, &biqa::weights::Array)| {
         let inner = key.strip_prefix(QUERIES)?;
-        (!inner.starts_with(&head)).then(|| (inner.to_owned(), array.clone()))
+        (!inner.starts_with(head)).then(|| (inner.to_owned(), array.clone()))
     };
     all.iter().filter_map(plain).collect()
 }
@@ -125,13 +125,13 @@ mod tests {
             }
             // A file with its classifier, under the plain names.
             let mut file = exported(&config, &chance);
-            let head = format!("{}.weight", backbone.head());
+            let head = format!("{}weight", backbone.head());
             let anything = file.values().next().expect("a tensor").clone();
             let file_before = file.clone();
             file.insert(head, anything);
             let again = begun(file, 2);
             assert_eq!(exported(&config, &again), file_before);
-            let projector = format!("{QUERIES}{}.0.weight", backbone.head());
+            let projector = format!("{QUERIES}{}0.weight", backbone.head());
             assert_ne!(again[&projector], chance[&projector], "another seed");
             // A whole pre-training checkpoint gives its backbone.
             assert_eq!(exported(&config, &begun(chance, 3)), file_before);
