@@ -249,7 +249,7 @@ impl Method for CsfiqaMethod {
     }
 
     fn features(&self, net: &Csfiqa, crops: Tensor<4>) -> Tensor<2> {
-        let [small, large] = net.forward(crops).encoder.norm;
+        let [small, large] = net.encode(crops).norm;
         Tensor::cat(vec![super::summed_up(small, 1), super::summed_up(large, 1)], 1)
     }
 

@@ -33,7 +33,8 @@ fn decays_follow_deiqt_and_the_projections_weights_decay() {
 fn without_its_terms_a_step_is_deiqts() {
     let mut method = smoke(|o| (o.n_crops, o.lambda_con, o.lambda_mut) = (1, 0.0, 0.0));
     let net = fresh(&method);
-    let sizes = DeiqtConfig { decoder_mlp_ratio: 4, ..DeiqtConfig::preset("smoke").expect("one") };
+    let sizes =
+        DeiqtConfig { decoder_mlp_ratio: 4.0, ..DeiqtConfig::preset("smoke").expect("one") };
     let mut base = DeiqtMethod::new(sizes, DeiqtOptions::default());
     let mut arrays = collect(&net);
     arrays.retain(|name, _| !name.starts_with("proj."));

@@ -50,7 +50,7 @@ const VIT_TINY: VitConfig = VitConfig {
     embed_dim: 192,
     depth: 12,
     num_heads: 3,
-    mlp_ratio: 4,
+    mlp_ratio: 4.0,
     qkv_bias: true,
     norm_eps: 1e-6,
     num_classes: 0,

@@ -35,7 +35,7 @@ pub struct CsiqaConfig {
     /// Heads of an encoder block.
     pub num_heads: usize,
     /// Hidden channels of an encoder block's MLP over `embed_dim`.
-    pub mlp_ratio: usize,
+    pub mlp_ratio: f64,
     /// Whether the q, k, v projection of an encoder block has a bias.
     pub qkv_bias: bool,
     /// Epsilon of the encoder's norms.
@@ -47,7 +47,7 @@ pub struct CsiqaConfig {
     /// Heads of a decoder layer.
     pub decoder_heads: usize,
     /// Hidden channels of a decoder layer's MLP over `embed_dim`.
-    pub decoder_mlp_ratio: usize,
+    pub decoder_mlp_ratio: f64,
     /// What LayerScale starts at where no pre-trained file sets it.
     pub layer_scale_init: f64,
     /// What of the mask stays in evaluation (eq. 6).

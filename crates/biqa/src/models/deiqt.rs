@@ -30,7 +30,7 @@ pub struct DeiqtConfig {
     /// Heads of an encoder block.
     pub num_heads: usize,
     /// Hidden channels of an encoder block's MLP over `embed_dim`.
-    pub mlp_ratio: usize,
+    pub mlp_ratio: f64,
     /// Whether the q, k, v projection of an encoder block has a bias.
     pub qkv_bias: bool,
     /// Epsilon of the encoder's norms.
@@ -44,7 +44,7 @@ pub struct DeiqtConfig {
     /// Heads of a decoder layer.
     pub decoder_heads: usize,
     /// Hidden channels of a decoder layer's MLP over `embed_dim`.
-    pub decoder_mlp_ratio: usize,
+    pub decoder_mlp_ratio: f64,
     /// What LayerScale starts at where no pre-trained file sets it.
     pub layer_scale_init: f64,
 }
@@ -59,14 +59,14 @@ impl Default for DeiqtConfig {
             embed_dim,
             depth,
             num_heads,
-            mlp_ratio: 4,
+            mlp_ratio: 4.0,
             qkv_bias: true,
             encoder_norm_eps: 1e-6,
             decoder_norm_eps: 1e-5, // PyTorch's default, which the code leaves as it is
             panel: 6,
             decoder_depth: 1,
             decoder_heads: 6,
-            decoder_mlp_ratio: 4,
+            decoder_mlp_ratio: 4.0,
             layer_scale_init: 1e-4,
         }
     }
@@ -89,10 +89,10 @@ impl DeiqtConfig {
                 embed_dim: 24,
                 depth: 2,
                 num_heads: 2,
-                mlp_ratio: 2,
+                mlp_ratio: 2.0,
                 panel: 3,
                 decoder_heads: 2,
-                decoder_mlp_ratio: 2,
+                decoder_mlp_ratio: 2.0,
                 ..paper
             }),
             _ => None,

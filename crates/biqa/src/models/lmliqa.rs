@@ -20,7 +20,7 @@ use crate::nn::layers::{LayerNorm, Linear, param, unit};
 use crate::nn::vit::{PatchEmbed, VitConfig};
 
 /// Hidden channels of the decoder's MLP over the width, whatever the encoder's ratio (section 3).
-const DECODER_MLP_RATIO: usize = 4;
+const DECODER_MLP_RATIO: f64 = 4.0;
 
 /// Sizes of the network, by the specification's keys; the defaults are its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct LmlEncoder {
     /// Heads of a block.
     pub num_heads: usize,
     /// Hidden channels of a block's MLP over `embed_dim`.
-    pub mlp_ratio: usize,
+    pub mlp_ratio: f64,
 }
 
 impl Default for LmlEncoder {

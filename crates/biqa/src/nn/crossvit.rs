@@ -17,7 +17,7 @@ use super::bicubic::bicubic;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
 use super::rows::softmax;
-use super::vit::{Block, PatchEmbed, VitConfig};
+use super::vit::{Block, PatchEmbed, VitConfig, hidden};
 use crate::weights::Arrays;
 
 /// Epsilon of every norm here (timm).
@@ -42,7 +42,7 @@ pub struct CrossVitConfig {
     /// Attention heads.
     pub num_heads: [usize; 2],
     /// Hidden channels of an MLP over `embed_dim`; the third, of the cross blocks, is unused.
-    pub mlp_ratio: [usize; 3],
+    pub mlp_ratio: [f64; 3],
 }
 
 impl Default for CrossVitConfig {
@@ -53,7 +53,7 @@ impl Default for CrossVitConfig {
             embed_dim: [192, 384],
             depth: vec![[1, 4, 0]; 3],
             num_heads: [6, 6],
-            mlp_ratio: [4, 4, 1],
+            mlp_ratio: [4.0, 4.0, 1.0],
         }
     }
 }
@@ -61,20 +61,20 @@ impl Default for CrossVitConfig {
 impl CrossVitConfig {
     /// The sizes of a timm name (table 3.1).
     pub fn named(name: &str) -> Result<Self, String> {
-        let of = |embed_dim, large_depth: usize, heads: usize, ratio: usize| Self {
+        let of = |embed_dim, large_depth: usize, heads: usize, ratio: f64| Self {
             embed_dim,
             depth: vec![[1, large_depth, 0]; 3],
             num_heads: [heads; 2],
-            mlp_ratio: [ratio, ratio, 1],
+            mlp_ratio: [ratio, ratio, 1.0],
             ..Self::default()
         };
         match name {
-            "crossvit_tiny_240" => Ok(of([96, 192], 4, 3, 4)),
-            "crossvit_small_240" => Ok(of([192, 384], 4, 6, 4)),
-            "crossvit_base_240" => Ok(of([384, 768], 4, 12, 4)),
-            "crossvit_9_240" => Ok(of([128, 256], 3, 4, 3)),
-            "crossvit_15_240" => Ok(of([192, 384], 5, 6, 3)),
-            "crossvit_18_240" => Ok(of([224, 448], 6, 7, 3)),
+            "crossvit_tiny_240" => Ok(of([96, 192], 4, 3, 4.0)),
+            "crossvit_small_240" => Ok(of([192, 384], 4, 6, 4.0)),
+            "crossvit_base_240" => Ok(of([384, 768], 4, 12, 4.0)),
+            "crossvit_9_240" => Ok(of([128, 256], 3, 4, 3.0)),
+            "crossvit_15_240" => Ok(of([192, 384], 5, 6, 3.0)),
+            "crossvit_18_240" => Ok(of([224, 448], 6, 7, 3.0)),
             dagger if dagger.contains("dagger") => Err(format!(
                 "{dagger} has a stem of three convolutions, which is not built; use the variant \
                  without \"dagger\""
@@ -96,7 +96,7 @@ impl CrossVitConfig {
         for b in BRANCHES {
             let (s, p) = (self.branch_size[b], self.patch_size[b]);
             let (d, h) = (self.embed_dim[b], self.num_heads[b]);
-            if [s, p, d, h, self.mlp_ratio[b]].contains(&0) {
+            if [s, p, d, h, hidden(d, self.mlp_ratio[b])].contains(&0) {
                 return Err(format!("every size of branch {b} must be at least 1"));
             }
             if !s.is_multiple_of(p) {

@@ -15,7 +15,7 @@ fn mini() -> CrossVitConfig {
         embed_dim: [8, 12],
         depth: vec![[1, 2, 0], [1, 1, 1]],
         num_heads: [2, 3],
-        mlp_ratio: [2, 3, 1],
+        mlp_ratio: [2.0, 3.0, 1.0],
     }
 }
 
@@ -164,4 +164,17 @@ fn a_second_cross_block_is_a_linear_map_of_the_class_token() {
     let y = block.norm1.forward(u0.clone());
     let expected = u0.clone() + block.attn.proj.forward(block.attn.wv.forward(y));
     close(&host(&block.forward(u0)), &host(&expected), 1e-5);
+}
+
+#[test]
+fn hidden_channels_are_rounded_down_and_a_ratio_that_gives_none_is_refused() {
+    let with = |small| CrossVitConfig { mlp_ratio: [small, 2.55, 1.0], ..mini() };
+    let config = with(1.7);
+    config.check().expect("it fits");
+    let all = collect(&CrossVit::new(&config, &Device::flex()));
+    assert_eq!(all["blocks.0.blocks.0.0.mlp.fc1.weight"].shape, [13, 8]); // 13.6
+    assert_eq!(all["blocks.0.blocks.1.0.mlp.fc1.weight"].shape, [30, 12]); // 30.6
+    for ratio in [0.0, 0.1, -4.0, f64::NAN, f64::INFINITY] {
+        assert!(with(ratio).check().is_err(), "{ratio}");
+    }
 }

@@ -12,6 +12,7 @@ use super::autocast::matmul;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
 use super::rows::softmax;
+use super::vit::hidden;
 
 /// Sizes of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +24,7 @@ pub struct DecoderConfig {
     /// Attention heads.
     pub heads: usize,
     /// Hidden channels of the MLP over `embed_dim`.
-    pub mlp_ratio: usize,
+    pub mlp_ratio: f64,
     /// Epsilon of every layer norm.
     pub norm_eps: f64,
 }
@@ -32,7 +33,7 @@ impl DecoderConfig {
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<(), String> {
         let Self { embed_dim, depth, heads, mlp_ratio, .. } = *self;
-        if depth == 0 || heads == 0 || mlp_ratio == 0 {
+        if depth == 0 || heads == 0 || hidden(embed_dim, mlp_ratio) == 0 {
             return Err("every size of the decoder must be at least 1".to_owned());
         }
         if !embed_dim.is_multiple_of(heads) {
@@ -112,8 +113,8 @@ impl DecoderLayer {
         Self {
             self_attn: attention(),
             multihead_attn: attention(),
-            linear1: Linear::new(d, mlp_ratio * d, true, device),
-            linear2: Linear::new(mlp_ratio * d, d, true, device),
+            linear1: Linear::new(d, hidden(d, mlp_ratio), true, device),
+            linear2: Linear::new(hidden(d, mlp_ratio), d, true, device),
             norm1: norm(),
             norm2: norm(),
             norm3: norm(),

@@ -10,7 +10,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::layers::{LayerNorm, param};
-use super::vit::{Attention, Mlp, PatchEmbed, VitConfig};
+use super::vit::{Attention, Mlp, PatchEmbed, VitConfig, hidden};
 use crate::weights::{Array, Arrays};
 
 /// An encoder block: attention and MLP, each behind a norm, scaled by channel, around a skip.
@@ -34,7 +34,7 @@ impl Block {
             norm1: LayerNorm::new(d, norm_eps, device),
             attn: Attention::new(d, num_heads, qkv_bias, device),
             norm2: LayerNorm::new(d, norm_eps, device),
-            mlp: Mlp::new(d, mlp_ratio * d, device),
+            mlp: Mlp::new(d, hidden(d, mlp_ratio), device),
         }
     }
 

@@ -26,8 +26,8 @@ pub struct VitConfig {
     pub depth: usize,
     /// Attention heads.
     pub num_heads: usize,
-    /// Hidden channels of an MLP over `embed_dim`.
-    pub mlp_ratio: usize,
+    /// Hidden channels of an MLP over `embed_dim`, which are rounded down.
+    pub mlp_ratio: f64,
     /// Whether the q, k, v projection has a bias.
     pub qkv_bias: bool,
     /// Epsilon of every layer norm; timm's ViTs use 1e-6.
@@ -46,7 +46,7 @@ impl Default for VitConfig {
             embed_dim: 384,
             depth: 12,
             num_heads: 6,
-            mlp_ratio: 4,
+            mlp_ratio: 4.0,
             qkv_bias: true,
             norm_eps: 1e-6,
             num_classes: 1000,
@@ -69,7 +69,7 @@ impl VitConfig {
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<(), String> {
         let sizes = [self.image_size, self.patch_size, self.embed_dim, self.depth, self.num_heads];
-        if sizes.contains(&0) || self.mlp_ratio == 0 {
+        if sizes.contains(&0) || hidden(self.embed_dim, self.mlp_ratio) == 0 {
             return Err("every size of the encoder must be at least 1".to_owned());
         }
         if !self.image_size.is_multiple_of(self.patch_size) {
@@ -126,6 +126,11 @@ pub struct Attention {
     qkv: Linear,
     proj: Linear,
     heads: usize,
+}
+
+/// `int(dim * ratio)`: the hidden channels of an MLP; 0 for a ratio that is no number.
+pub fn hidden(dim: usize, ratio: f64) -> usize {
+    if ratio.is_finite() { (dim as f64 * ratio) as usize } else { 0 }
 }
 
 /// Two linear layers around a GELU.
@@ -251,7 +256,7 @@ impl Block {
             attn: Attention::new(d, config.num_heads, config.qkv_bias, device),
             ls1: scale(),
             norm2: LayerNorm::new(d, norm_eps, device),
-            mlp: Mlp::new(d, mlp_ratio * d, device),
+            mlp: Mlp::new(d, hidden(d, mlp_ratio), device),
             ls2: scale(),
         }
     }

@@ -1,4 +1,4 @@
-//! Files of weights: safetensors and PyTorch's `.pth` to [`Arrays`], and back to safetensors.
+//! Files of weights: safetensors to [`Arrays`] and back; what else a file may be is told from its bytes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,17 +7,14 @@ use std::io::Write;
 use std::path::Path;
 
 use half::{bf16, f16};
-use pytorch_reader::{PickleError, PytorchError};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use super::pth::{is_pytorch, read_pth};
 use super::{Array, Arrays, ModelCard, WeightsError};
 
 /// The metadata key of the model card inside a safetensors file.
 const CARD_KEY: &str = "biqa";
-
-/// A `.pth` file's tensors may hold this many times the file's bytes (views share storage).
-const MAX_EXPANSION: usize = 16;
 
 /// How many bits a number takes in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +40,6 @@ pub fn read(path: &Path) -> Result<(Arrays, Option<ModelCard>), WeightsError> {
         return Ok((read_pth(path)?, None));
     }
     read_safetensors(&bytes, &path.display().to_string())
-}
-
-/// Whether a file is PyTorch's, a ZIP or a pickle, by its first nine bytes or more.
-pub(super) fn is_pytorch(start: &[u8]) -> bool {
-    let is_zip = start.starts_with(b"PK\x03\x04");
-    // A safetensors file begins with the length of its JSON header, which may look like a pickle's
-    // first two bytes; but then its ninth is the JSON's brace.
-    let is_pickle = matches!(start, [0x80, 2..=5, ..]) && start.get(8) != Some(&b'{');
-    is_zip || is_pickle
 }
 
 /// Reads a safetensors file from memory. `name` stands for the file in errors.
@@ -85,62 +73,6 @@ pub fn read_safetensors(
         arrays.insert(tensor.to_owned(), Array { shape: view.shape().to_vec(), data });
     }
     Ok((arrays, card))
-}
-
-/// Reads a PyTorch checkpoint: a state dict, or one under the key `model` or `state_dict`, beside
-/// which a trainer may keep its optimiser's state and more, which is passed over.
-pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
-    let name = path.display().to_string();
-    let format =
-        |reason: String| WeightsError::Format { name: name.clone(), format: "PyTorch", reason };
-    let reader = pytorch_reader::PytorchReader::new(path).map_err(|e| {
-        let hint = "; if it holds more than weights, save its entry \"model\" alone";
-        format(format!("{e}{}", if meets_unknown_objects(&e) { hint } else { "" }))
-    })?;
-    // A view can claim far more numbers than the file holds (an `expand` has stride 0).
-    let claimed: usize = reader
-        .tensors()
-        .values()
-        .map(|t| t.shape().iter().product::<usize>().saturating_mul(t.dtype().size()))
-        .fold(0, usize::saturating_add);
-    let held = std::fs::metadata(path).map_or(0, |m| m.len() as usize);
-    if claimed > held.saturating_mul(MAX_EXPANSION) {
-        return Err(format(format!("its tensors claim {claimed} bytes; the file has {held}")));
-    }
-    let mut arrays = Arrays::new();
-    let wrapped = ["model.", "state_dict."]
-        .into_iter()
-        .find(|wrapper| reader.tensors().keys().any(|key| key.starts_with(wrapper)));
-    let of_network = |key: &str| wrapped.is_none_or(|wrapper| key.starts_with(wrapper));
-    for (key, tensor) in reader.tensors().iter().filter(|(key, _)| of_network(key)) {
-        let bytes = tensor.read().map_err(|e| format(format!("{key}: {e}")))?;
-        let dtype = format!("{:?}", tensor.dtype());
-        let data = pth_to_f32(&bytes, &dtype).ok_or_else(|| WeightsError::Dtype {
-            name: name.clone(),
-            tensor: key.clone(),
-            dtype: dtype.clone(),
-        })?;
-        let shape: Vec<usize> = tensor.shape().to_vec();
-        let array = Array::new(shape, data)
-            .ok_or_else(|| format(format!("{key}: its bytes don't fill its shape")))?;
-        let name = strip_prefix(key);
-        if arrays.insert(name.to_owned(), array).is_some() {
-            return Err(format(format!("{name} is in it twice, with and without a prefix")));
-        }
-    }
-    Ok(arrays)
-}
-
-/// A trainer's own classes beside the weights may be more than the reader knows.
-fn meets_unknown_objects(error: &PytorchError) -> bool {
-    use PickleError::{InvalidData, UnexpectedOpCode, UnsupportedOpCode, UnsupportedType};
-    match error {
-        PytorchError::Pickle(error) => matches!(
-            error,
-            InvalidData(_) | UnexpectedOpCode(_) | UnsupportedOpCode(_) | UnsupportedType(_)
-        ),
-        _ => false,
-    }
 }
 
 /// Writes arrays, with the card where there is one. The bytes are a function of the arguments.
@@ -210,10 +142,6 @@ fn to_f32(view: &TensorView<'_>) -> Option<Vec<f32>> {
     widen(view.data(), &format!("{:?}", view.dtype()))
 }
 
-fn pth_to_f32(bytes: &[u8], dtype: &str) -> Option<Vec<f32>> {
-    widen(bytes, dtype)
-}
-
 /// Little-endian numbers of a named type as float32; `None` for other types.
 pub(super) fn widen(bytes: &[u8], dtype: &str) -> Option<Vec<f32>> {
     fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
@@ -227,38 +155,4 @@ pub(super) fn widen(bytes: &[u8], dtype: &str) -> Option<Vec<f32>> {
         "I64" => each(bytes, |c| i64::from_le_bytes(c) as f32),
         _ => return None,
     })
-}
-
-/// Released trainers save under `model.` or `module.`; the names behind it are the network's.
-fn strip_prefix(key: &str) -> &str {
-    ["model.", "state_dict.", "module."]
-        .iter()
-        .fold(key, |key, prefix| key.strip_prefix(prefix).unwrap_or(key))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A file of the form of the papers' trainers: `model`, `optimizer`, `max_plcc`, `scaler`,
-    /// `epoch`, `config`. Written by hand, without PyTorch.
-    fn trainers(name: &str) -> Result<Arrays, WeightsError> {
-        read_pth(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name))
-    }
-
-    #[test]
-    fn a_trainers_checkpoint_gives_its_network_alone() {
-        let arrays = trainers("trainer.pth").expect("a readable checkpoint");
-        let names: Vec<&str> = arrays.keys().map(String::as_str).collect();
-        assert_eq!(names, ["fc.bias", "fc.weight"]);
-        assert_eq!(arrays["fc.weight"].shape, [2, 3]);
-        assert_eq!(arrays["fc.weight"].data, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    }
-
-    /// Its `config` is an instance of a dictionary's subclass, which the reader doesn't know.
-    #[test]
-    fn a_checkpoint_with_unknown_objects_says_what_to_do() {
-        let error = trainers("trainer-dict.pth").expect_err("an unknown object");
-        assert!(error.to_string().contains("save its entry \"model\" alone"), "{error}");
-    }
 }

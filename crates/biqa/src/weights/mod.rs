@@ -8,11 +8,13 @@ mod card;
 mod file;
 mod module;
 mod partial;
+mod pth;
 
 pub use card::{Data, Interval, Metrics, ModelCard, Scale, ScaleError};
-pub use file::{Precision, read, read_pth, read_safetensors, to_safetensors, write_safetensors};
+pub use file::{Precision, read, read_safetensors, to_safetensors, write_safetensors};
 pub use module::{ParamPath, Value, collect, freeze, host, load, visit};
 pub use partial::read_some;
+pub use pth::read_pth;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

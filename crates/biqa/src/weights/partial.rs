@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Metadata, TensorInfo};
 use serde::Deserialize;
 
-use super::file::{is_pytorch, widen};
+use super::file::widen;
+use super::pth::is_pytorch;
 use super::{Array, WeightsError};
 
 /// Largest header of a safetensors file, in bytes; the format's own limit.

@@ -242,7 +242,7 @@ impl CsfiqaConfig {
                     embed_dim: [12, 16],
                     depth: vec![[1, 1, 0]; 2],
                     num_heads: [2, 2],
-                    mlp_ratio: [2, 2, 1],
+                    mlp_ratio: [2.0, 2.0, 1.0],
                 }),
                 crop: 32,
                 sfa_heads: 2,
@@ -280,7 +280,7 @@ impl CsfiqaConfig {
             embed_dim: d,
             depth: 1,
             heads: self.dec_heads,
-            mlp_ratio: 4,
+            mlp_ratio: 4.0,
             norm_eps: 1e-5,
         }
     }

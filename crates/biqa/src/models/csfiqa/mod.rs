@@ -104,9 +104,14 @@ impl Csfiqa {
         &self.scl
     }
 
+    /// `[b, 3, h, w]`, normalised, to the tokens of both scales.
+    pub fn encode(&self, x: Tensor<4>) -> CrossVitOutput {
+        self.encoder.forward(x)
+    }
+
     /// `[b, 3, h, w]`, normalised, to every intermediate result.
     pub fn forward(&self, x: Tensor<4>) -> CsfiqaOutput {
-        let encoder = self.encoder.forward(x);
+        let encoder = self.encode(x);
         let [small, large] = encoder.norm.clone();
         let focus = self.sfa.forward(small, large);
         let panel = self.head.forward(focus.sfa.clone());

@@ -22,7 +22,7 @@ pub struct GlintIqaConfig {
     /// Attention heads.
     pub num_heads: usize,
     /// Hidden channels of an MLP over `embed_dim`.
-    pub mlp_ratio: usize,
+    pub mlp_ratio: f64,
     /// Whether the q, k, v projection has a bias.
     pub qkv_bias: bool,
     /// Outputs of the transformer's classifier, which the score does not use.
@@ -55,7 +55,7 @@ impl Default for GlintIqaConfig {
             embed_dim: 384,
             depth: 12,
             num_heads: 6,
-            mlp_ratio: 4,
+            mlp_ratio: 4.0,
             qkv_bias: true,
             num_classes: 1000,
             feature_indices: vec![6, 7, 8, 9],
@@ -87,7 +87,7 @@ impl GlintIqaConfig {
                 embed_dim: 12,
                 depth: 5,
                 num_heads: 2,
-                mlp_ratio: 2,
+                mlp_ratio: 2.0,
                 num_classes: 3,
                 feature_indices: vec![0, 1, 2, 3],
                 cnn_layers: vec![1; 3],
