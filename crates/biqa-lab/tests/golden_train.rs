@@ -33,6 +33,10 @@ fn schedule(case: &Case) -> Result<Tensors, GoldenError> {
     if let Some(map) = config.as_object_mut() {
         map.remove("epochs");
         map.remove("steps_per_epoch");
+        // Section 9's name of the switch.
+        if let Some(word) = map.remove("decay_from") {
+            map.insert("warmup_prefix".to_owned(), (word == "warmup_end").into());
+        }
     }
     let schedule: Schedule =
         serde_json::from_value(config).map_err(|e| GoldenError::Code(e.to_string()))?;
@@ -46,6 +50,9 @@ fn schedule(case: &Case) -> Result<Tensors, GoldenError> {
 
 fn loss(case: &Case) -> Result<Tensors, GoldenError> {
     let device = Device::flex().autodiff();
+    if case.config.get("reduction").is_some_and(|word| word != "mean") {
+        return Err(GoldenError::Code("the loss is a mean".to_owned()));
+    }
     let inputs = case.inputs()?;
     let input = inputs.get("prediction")?;
     let prediction = flat(input, &device).require_grad();

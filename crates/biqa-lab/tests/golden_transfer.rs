@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use biqa::golden::{self, Case, Data, GoldenError, Tensor, Tensors};
 use biqa_lab::transfer::Scores;
-use biqa_lab::transfer::nearest::{Match, nearest, normalised, rounded};
+use biqa_lab::transfer::nearest::{Match, NORMALIZE_EPS, nearest, normalised, rounded};
 use biqa_lab::transfer::rows::{file_of, folder_of, label_rows};
 use biqa_lab::transfer::scores::inherited;
 use biqa_lab::transfer::select::{Wish, select};
@@ -38,9 +38,10 @@ fn integers(shape: Vec<usize>, values: impl Iterator<Item = usize>) -> Tensor {
 
 fn matches(case: &Case) -> Result<Tensors, GoldenError> {
     let inputs = case.inputs()?;
+    let eps = case.number_or("normalize_eps", NORMALIZE_EPS)?;
     let features = |name: &str| -> Result<Vec<Vec<f32>>, GoldenError> {
         let tensor = inputs.get(name)?;
-        Ok(tensor.f32s().chunks(tensor.shape[1]).map(normalised).collect())
+        Ok(tensor.f32s().chunks(tensor.shape[1]).map(|f| normalised(f, eps)).collect())
     };
     let (sources, mut references) = (features("source")?, features("reference")?);
     if let Ok(decimals) = case.integer("reference_decimals") {

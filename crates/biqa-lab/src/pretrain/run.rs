@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use biqa::device::OpenDevice;
 use biqa::image::Rgb8;
 use biqa::nn::autocast::autocast;
+use biqa::nn::norm::BATCH_NORM_MOMENTUM;
 use biqa::parallel::ordered_ahead;
 use biqa::random::stream;
 use biqa::scorer::hex;
@@ -298,7 +299,8 @@ impl<'a> Run<'a> {
         let (prob_degradation, prob_content) =
             (of(&terms.0.prob_degradation), of(&terms.0.prob_content));
         let grads = Grads::of(&net, &loss.backward());
-        let (net, grad_norm) = stepper.apply(stored(net, query_seen, key_seen), grads, lr);
+        let net = stored(net, query_seen, key_seen, BATCH_NORM_MOMENTUM);
+        let (net, grad_norm) = stepper.apply(net, grads, lr);
         if !value.is_finite() || !grad_norm.is_finite() {
             let names = made.iter().map(|(i, _)| self.options.sources.train[*i].name.as_str());
             return Err(self.folder.not_finite(value, grad_norm, self.step + 1, names));

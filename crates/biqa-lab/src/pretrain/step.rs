@@ -3,7 +3,7 @@
 //!
 //! Shapes: `m` rows (degraded pictures), `s` side of a patch, `d` numbers of an embedding.
 
-use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
+use biqa::nn::norm::Seen;
 use burn::tensor::Tensor;
 
 use super::momentum::follow;
@@ -55,16 +55,17 @@ pub fn pretrain_step(
     PretrainStep { net, queries, keys, terms, loss, query_seen, key_seen }
 }
 
-/// Puts what the batch norms of a step saw into a network, before or after the optimiser.
+/// Puts what the batch norms of a step saw into a network, before or after the optimiser; `share` is
+/// how much of a stored statistic it replaces.
 #[must_use]
-pub fn stored(net: Pretrain, query_seen: Seen, key_seen: Seen) -> Pretrain {
+pub fn stored(net: Pretrain, query_seen: Seen, key_seen: Seen, share: f64) -> Pretrain {
     let Pretrain { base_encoder, momentum_encoder, predictor, norms } = net;
     Pretrain {
         norms,
-        base_encoder: query_seen.clone().put_into(base_encoder, BATCH_NORM_MOMENTUM),
+        base_encoder: query_seen.clone().put_into(base_encoder, share),
         // The predictor is on the query side too.
-        predictor: predictor.map(|p| query_seen.put_into(p, BATCH_NORM_MOMENTUM)),
-        momentum_encoder: key_seen.put_into(momentum_encoder, BATCH_NORM_MOMENTUM),
+        predictor: predictor.map(|p| query_seen.put_into(p, share)),
+        momentum_encoder: key_seen.put_into(momentum_encoder, share),
     }
 }
 
@@ -72,6 +73,7 @@ pub fn stored(net: Pretrain, query_seen: Seen, key_seen: Seen) -> Pretrain {
 mod tests {
     use super::super::network::PretrainConfig;
     use super::*;
+    use biqa::nn::norm::BATCH_NORM_MOMENTUM;
     use biqa::random::stream;
     use biqa::weights::{Array, Arrays, ParamPath, collect, freeze, load, visit};
     use burn::module::{Module, ModuleVisitor, Param};
@@ -173,7 +175,7 @@ mod tests {
     fn statistics_of_both_views_are_stored_on_both_sides() {
         let PretrainStep { net, query_seen, key_seen, .. } = step(1.0);
         let before = collect(&net);
-        let after = collect(&stored(net, query_seen, key_seen));
+        let after = collect(&stored(net, query_seen, key_seen, BATCH_NORM_MOMENTUM));
         for (name, array) in &before {
             assert_eq!(&after[name] == array, !name.contains(".running_"), "{name}");
         }

@@ -16,7 +16,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
 use super::TransferError;
-use super::nearest::normalised;
+use super::nearest::{NORMALIZE_EPS, normalised};
 
 /// Fact 3, and what both networks were trained with.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -109,7 +109,7 @@ impl Backbone {
             Net::ResNet(net) => net.forward(x, None).features,
             Net::MobileNetV2(net) => net.forward(x),
         };
-        Ok(normalised(&weights::host(&feature)))
+        Ok(normalised(&weights::host(&feature), NORMALIZE_EPS))
     }
 
     /// The features of files, in their order; in words why one has none. `done` is called once a

@@ -2,7 +2,7 @@
 //! section 5, facts 4 to 9).
 
 /// Least norm that a feature is divided by (fact 4).
-const NORMALIZE_EPS: f64 = 1e-12;
+pub const NORMALIZE_EPS: f64 = 1e-12;
 
 /// A reference that a source resembles, and how much.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,10 +20,10 @@ impl Match {
     }
 }
 
-/// The feature at length 1: `g / max(|g|, 1e-12)`. Zeros stay zeros.
-pub fn normalised(feature: &[f32]) -> Vec<f32> {
+/// The feature at length 1: `g / max(|g|, eps)`. Zeros stay zeros.
+pub fn normalised(feature: &[f32], eps: f64) -> Vec<f32> {
     let square: f64 = feature.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-    let norm = square.sqrt().max(NORMALIZE_EPS);
+    let norm = square.sqrt().max(eps);
     feature.iter().map(|&v| (f64::from(v) / norm) as f32).collect()
 }
 
@@ -59,8 +59,9 @@ mod tests {
     #[test]
     fn a_source_of_zeros_matches_the_first_reference() {
         let references: Vec<Vec<f32>> =
-            [[1.0, 0.0], [0.0, 1.0]].iter().map(|r| normalised(r)).collect();
-        let best = |source: [f32; 2]| nearest(&normalised(&source), &references, 1)[0];
+            [[1.0, 0.0], [0.0, 1.0]].iter().map(|r| normalised(r, NORMALIZE_EPS)).collect();
+        let best =
+            |source: [f32; 2]| nearest(&normalised(&source, NORMALIZE_EPS), &references, 1)[0];
         let first = best([2.0, 2.1]);
         assert_eq!(first.reference, 1);
         assert!((first.cosine - 0.724_138).abs() < 1e-6, "{first:?}");

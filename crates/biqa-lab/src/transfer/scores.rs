@@ -107,9 +107,9 @@ impl Scores {
     }
 }
 
-/// Equation 9: the score on a scale from `lo` to `hi`; `lo` where all scores of the table are equal.
+/// Equation 9: the score on a scale from `lo` to `hi`; 0 where all scores of the table are equal.
 pub fn inherited(score: f64, [min, max]: [f64; 2], [lo, hi]: [f64; 2]) -> f64 {
-    if max > min { (hi - lo) * (score - min) / (max - min) + lo } else { lo }
+    if max > min { (hi - lo) * (score - min) / (max - min) + lo } else { 0.0 }
 }
 
 fn twice(table: &Table, record: &Record, column: usize, text: &str) -> TransferError {
@@ -138,7 +138,7 @@ mod tests {
     fn a_score_is_stretched_over_the_scale() {
         let found = inherited(2.97, [1.0, 4.93], [0.0, 9.0]);
         assert!((found - 4.511_450).abs() < 1e-6, "{found}");
-        assert_eq!(inherited(2.0, [2.0, 2.0], [0.0, 9.0]), 0.0);
+        assert_eq!(inherited(2.0, [2.0, 2.0], [1.0, 9.0]), 0.0);
     }
 
     #[test]

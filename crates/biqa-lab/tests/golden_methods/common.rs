@@ -25,6 +25,10 @@ pub fn filled<M: Module>(
         });
         arrays
     };
+    // timm's names of the layer scales.
+    let renamed =
+        |name: &str| name.replace(".ls1.gamma", ".gamma_1").replace(".ls2.gamma", ".gamma_2");
+    arrays = arrays.into_iter().map(|(name, array)| (renamed(&name), array)).collect();
     arrays.retain(|name, _| keep(name));
     load(net, arrays, "the case", &case.model).map_err(code)
 }

@@ -9,7 +9,9 @@ use biqa_lab::methods::csfiqa::{CsfiqaLosses, CsfiqaMethod, CsfiqaOptions};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::{Found, bits, code, config, filled, golden, gradients, numbers, tensor};
+use crate::common::{
+    Found, arrays, bits, code, config, filled, golden, gradients, numbers, tensor,
+};
 use crate::crossvit::outputs as encoder_outputs;
 
 /// Keys of a case that the contrast has.
@@ -45,8 +47,10 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
 /// The keys of the network; `grid` follows from the encoder's sizes.
 fn sizes(case: &Case) -> Result<CsfiqaConfig, GoldenError> {
     let others = [&CONTRAST[..], &["grid", "lambda_scl", "beta"]].concat();
-    let config: CsfiqaConfig = config(case, &others)?;
-    config.check().map_err(code)?;
+    let mut config: CsfiqaConfig = config(case, &others)?;
+    if case.config.get("scl_stages").is_none() {
+        config.scl_stages = (0..config.encoder.sizes().map_err(code)?.depth.len()).collect();
+    }
     let grid = config.encoder.sizes().map_err(code)?.grid();
     match case.config.get("grid") {
         Some(told) if *told != serde_json::json!(grid) => {
@@ -94,7 +98,7 @@ fn focus(case: &Case) -> Result<Found, GoldenError> {
     let config = sizes(case)?;
     let dims = config.encoder.sizes().map_err(code)?.embed_dim;
     let net = Focus { sfa: SelectiveFocus::new(&config, dims, &device) };
-    let net = filled(net, case, |_| true)?;
+    let net = filled(net, case, |name| used(&config, name))?;
     let inputs = case.inputs()?;
     let tokens = |name: &str| Ok::<_, GoldenError>(tensor(inputs.get(name)?, &device));
     let out = net.sfa.forward(tokens("small")?, tokens("large")?);
@@ -181,7 +185,12 @@ fn used(config: &CsfiqaConfig, name: &str) -> bool {
 fn forward(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let config = sizes(case)?;
-    let net = filled(Csfiqa::new(&config, &device), case, |name| used(&config, name))?;
+    config.check().map_err(code)?;
+    let mut net = Csfiqa::new(&config, &device);
+    if case.weights.is_string() {
+        net = net.fitting(&arrays(&case.weight_tensors()?));
+    }
+    let net = filled(net, case, |name| used(&config, name))?;
     Ok(outputs(net.forward(tensor(case.inputs()?.get("image")?, &device))))
 }
 
@@ -197,6 +206,7 @@ fn outputs(out: CsfiqaOutput) -> Found {
 fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let config = sizes(case)?;
+    config.check().map_err(code)?;
     let default = CsfiqaOptions::default();
     let lambda_scl = case.number_or("lambda_scl", default.lambda_scl)?;
     let beta = case.number_or("beta", default.beta)?;
@@ -213,6 +223,14 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     stages.iter().enumerate().for_each(|(l, stage)| told(l, stage, &mut found));
     if with_grads {
         gradients(&net, &total.backward(), &mut found);
+        // What the file holds and the network leaves out has none.
+        if case.weights.is_string() {
+            let file = arrays(&case.weight_tensors()?).into_iter();
+            for (name, array) in file.filter(|(name, _)| !used(method.config(), name)) {
+                let zeros = vec![0.0; array.data.len()];
+                found.insert(format!("grad.{name}"), numbers(zeros, &array.shape));
+            }
+        }
     }
     found.extend(outputs(output));
     found.insert("loss.reg".to_owned(), golden(reg));

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 use crate::common::{Found, bits, code, config, filled, golden, gradients, slices, tensor};
 
 /// Keys of a case that are not the network's: training, slices, and rules with one value.
-const OTHERS: [&str; 24] = [
+const OTHERS: [&str; 28] = [
     "slice_tokens",
     "slice_channels",
     "local_tokens",
@@ -23,6 +23,10 @@ const OTHERS: [&str; 24] = [
     "contrast_weight",
     "contrast_layers",
     "contrast_features",
+    "contrast_temperature",
+    "contrast_teacher",
+    "contrast_hard",
+    "contrast_cross_device",
     "temperature",
     "beta",
     "pairs",
@@ -93,7 +97,12 @@ fn options(case: &Case) -> Result<CsiqaOptions, GoldenError> {
     contrast.enabled = case.switch_or("contrast_enabled", true)?;
     contrast.hard = hard(case);
     contrast.weight = case.number_or("contrast_weight", contrast.weight)?;
-    contrast.temperature = case.number_or("temperature", contrast.temperature)?;
+    for key in ["temperature", "contrast_temperature"] {
+        contrast.temperature = case.number_or(key, contrast.temperature)?;
+    }
+    if case.switch_or("contrast_cross_device", false)? {
+        return Err(code("contrast_cross_device: a batch is that of one device"));
+    }
     if let Some(layers) = case.config.get("contrast_layers") {
         contrast.layers = serde_json::from_value(layers.clone()).map_err(code)?;
     }
@@ -127,7 +136,9 @@ fn of_pairs<'a>(case: &'a Case, key: &str) -> Option<&'a serde_json::Value> {
 }
 
 fn hard(case: &Case) -> bool {
-    of_pairs(case, "hard").and_then(serde_json::Value::as_bool).unwrap_or(true)
+    let off = |key| of_pairs(case, key).and_then(serde_json::Value::as_bool) == Some(false);
+    let no_teacher = of_pairs(case, "contrast_teacher").is_some_and(|word| word == "none");
+    !(off("hard") || off("contrast_hard") || no_teacher)
 }
 
 /// The sizes of the sets.
@@ -152,10 +163,11 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let inputs = case.inputs()?;
     let image: Tensor<4> = tensor(inputs.get("image")?, &Device::flex());
     let labels = inputs.get("label")?.f32s();
-    let teacher = if options.contrast.enabled && options.contrast.hard {
-        Some(inputs.get("teacher_score")?.f32s())
-    } else {
-        None
+    // The sets are told even where no contrast is made of them.
+    let teacher = match inputs.get("teacher_score") {
+        _ if !options.contrast.hard => None,
+        Err(_) if !options.contrast.enabled => None,
+        score => Some(score?.f32s()),
     };
     let u = if options.mask.enabled { inputs.get("mask_u")?.f32s() } else { Vec::new() };
     let per_block = u.len() / sizes.depth;

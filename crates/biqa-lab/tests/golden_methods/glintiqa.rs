@@ -11,7 +11,7 @@ use biqa_lab::losses::regression::l1;
 use biqa_lab::methods::Method;
 use biqa_lab::methods::glintiqa::{GlintIqaMethod, GlintIqaOptions};
 use biqa_lab::train::optim::{AdamW, AdamWConfig, Group};
-use biqa_lab::train::schedule::{Annealing, Schedule, Shape};
+use biqa_lab::train::schedule::{Annealing, Schedule, Shape, Unit};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -19,7 +19,7 @@ use crate::common::{
     Found, code, config, cut, filled, flat, golden, grad_norm, gradients, numbers, rows, tensor,
 };
 use crate::crossvit::reached;
-use crate::resnet::buffers;
+use crate::resnet::{buffers, trains};
 
 /// Keys of a case that are not the network's.
 const OTHERS: [&str; 10] = [
@@ -42,11 +42,27 @@ fn reinterpret(case: &Case) -> Result<bool, GoldenError> {
     REINTERPRET.iter().try_fold(true, |all, key| Ok(all && case.switch_or(key, true)?))
 }
 
+/// The switches of `cwsa` and `clfe` under their names with a point, where a case nests them.
+fn flattened(case: &Case) -> Case {
+    let mut case = case.clone();
+    if let Some(map) = case.config.as_object_mut() {
+        for part in ["cwsa", "clfe"] {
+            if map.get(part).is_some_and(serde_json::Value::is_object)
+                && let Some(serde_json::Value::Object(inner)) = map.remove(part)
+            {
+                map.extend(inner.into_iter().map(|(key, value)| (format!("{part}.{key}"), value)));
+            }
+        }
+    }
+    case
+}
+
 pub fn case(case: &Case) -> Result<(), GoldenError> {
+    let case = &flattened(case);
     let found = match (case.model.as_str(), case.kind.as_str()) {
         ("glintiqa_cwsa", "forward") => attention(case)?,
-        ("glintiqa_cwsa", "grad") => attention_grad(case)?,
-        ("glintiqa_siem", _) => enhancement(case)?,
+        ("glintiqa_cwsa", "grad" | "train_forward") => attention_grad(case)?,
+        ("glintiqa_siem", "forward" | "grad") => enhancement(case)?,
         ("glintiqa", "forward") => forward(case)?,
         ("glintiqa", "grad" | "train_forward") => grad(case)?,
         ("cosine_annealing_lr", _) => annealing(case)?,
@@ -69,27 +85,36 @@ fn attention_layer(case: &Case) -> Result<ChannelAttention, GoldenError> {
 
 fn attention(case: &Case) -> Result<Found, GoldenError> {
     let x = tensor(case.inputs()?.get("x")?, &Device::flex());
-    let Attended { attention, mixed, scrambled, out } = attention_layer(case)?.forward(x, None);
-    Ok(Found::from([
+    Ok(attended(attention_layer(case)?.forward(x, None)))
+}
+
+fn attended(found: Attended) -> Found {
+    let Attended { attention, mixed, scrambled, out } = found;
+    Found::from([
         ("attention".to_owned(), golden(attention)),
         ("mixed".to_owned(), golden(mixed)),
         ("scrambled".to_owned(), golden(scrambled)),
         ("out".to_owned(), golden(out)),
-    ]))
+    ])
 }
 
 fn attention_grad(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex().autodiff();
     let inputs = case.inputs()?;
     let x: Tensor<3> = tensor(inputs.get("x")?, &device).require_grad();
-    let factors =
-        tensor::<3>(inputs.get("mask")?, &device) / (1.0 - case.number_or("drop", 0.5)?);
+    // Without a mask dropout does nothing: evaluation mode, or a rate of 0.
+    let factors = match inputs.get("mask") {
+        Ok(mask) => Some(tensor::<3>(mask, &device) / (1.0 - case.number_or("drop", 0.5)?)),
+        Err(_) => None,
+    };
     let net = attention_layer(case)?.train();
-    let out = net.forward(x.clone(), Some(factors)).out;
-    let loss = (out.clone() * tensor::<3>(inputs.get("r")?, &device)).sum();
+    let parts = net.forward(x.clone(), factors);
+    let out = parts.out.clone();
+    let mut found = attended(parts);
+    let Ok(r) = inputs.get("r") else { return Ok(found) };
+    let loss = (out * tensor::<3>(r, &device)).sum();
     let grads = loss.backward();
-    let mut found =
-        Found::from([("out".to_owned(), golden(out)), ("loss".to_owned(), golden(loss))]);
+    found.insert("loss".to_owned(), golden(loss));
     gradients(&net, &grads, &mut found);
     let grad = x.grad(&grads).ok_or_else(|| code("no gradient"))?;
     found.insert("grad.x".to_owned(), golden(grad));
@@ -97,13 +122,24 @@ fn attention_grad(case: &Case) -> Result<Found, GoldenError> {
 }
 
 fn enhancement(case: &Case) -> Result<Found, GoldenError> {
-    let device = Device::flex();
+    let device = Device::flex().autodiff();
     let d = case.integer("embed_dim")? as usize;
     let grid = case.integer("patches_resolution")? as usize;
     let c = d * case.integer("input_multiplier")? as usize;
-    let net = filled(Enhancement::new(c, d, grid, &device), case, |_| true)?;
-    let out = net.forward(tensor(case.inputs()?.get("x")?, &device));
-    Ok(Found::from([("out".to_owned(), golden(out))]))
+    let net = filled(Enhancement::new(c, d, grid, &Device::flex()), case, |_| true)?.train();
+    let inputs = case.inputs()?;
+    let x: Tensor<3> = tensor(inputs.get("x")?, &device).require_grad();
+    let out = net.forward(x.clone());
+    let mut found = Found::from([("out".to_owned(), golden(out.clone()))]);
+    if case.kind == "grad" {
+        let loss = (out * tensor::<3>(inputs.get("r")?, &device)).sum();
+        let grads = loss.backward();
+        found.insert("loss".to_owned(), golden(loss));
+        gradients(&net, &grads, &mut found);
+        let grad = x.grad(&grads).ok_or_else(|| code("no gradient"))?;
+        found.insert("grad.x".to_owned(), golden(grad));
+    }
+    Ok(found)
 }
 
 fn network(case: &Case) -> Result<(GlintIqaConfig, GlintIqa), GoldenError> {
@@ -150,7 +186,8 @@ fn outputs(case: &Case, out: GlintIqaOutput) -> Result<Found, GoldenError> {
     Ok(found)
 }
 
-/// Training mode: what `freeze_blocks_until` leaves trainable has gradients.
+/// What `freeze_blocks_until` leaves trainable has gradients. Training mode, as the case's `mode`
+/// says, or its masks and buffers; without dropout where it brings no masks and all rates are 0.
 fn grad(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex().autodiff();
     let (sizes, net) = network(case)?;
@@ -167,39 +204,72 @@ fn grad(case: &Case) -> Result<Found, GoldenError> {
         },
         ..default
     };
+    let (d, n) = (sizes.embed_dim, sizes.grid().pow(2));
     let method = GlintIqaMethod::new(sizes, options);
     let net = freeze(net.train(), |name| method.frozen(name));
     let inputs = case.inputs()?;
-    let factors = |name: &str| -> Result<Tensor<3>, GoldenError> {
-        let mask = tensor::<3>(inputs.get(&format!("mask.{name}"))?, &device);
-        Ok(mask / (1.0 - options.drop))
+    let image: Tensor<4> = tensor(inputs.get("image")?, &device);
+    let [b, ..] = image.dims();
+    let all_kept = |rate: f64, name: &str| rate == 0.0 && inputs.get(name).is_err();
+    let factors = |name: &str, parts: usize| -> Result<Tensor<3>, GoldenError> {
+        let name = format!("mask.{name}");
+        if all_kept(options.drop, &name) {
+            return Ok(Tensor::ones([b, parts * d, n], &device));
+        }
+        Ok(tensor::<3>(inputs.get(&name)?, &device) / (1.0 - options.drop))
     };
-    let head = tensor::<2>(inputs.get("mask.quality_head")?, &device);
-    let dropout = Dropout {
-        local_cwsa: factors("local_cwsa")?,
-        cwsa: [factors("cwsa1")?, factors("cwsa2")?, factors("cwsa3")?, factors("cwsa4")?],
-        quality_head: head / (1.0 - options.head_drop),
+    let quality_head = || -> Result<Tensor<2>, GoldenError> {
+        let name = "mask.quality_head";
+        if all_kept(options.head_drop, name) {
+            return Ok(Tensor::ones([b, d], &device));
+        }
+        Ok(tensor::<2>(inputs.get(name)?, &device) / (1.0 - options.head_drop))
     };
     let mut seen = Seen::default();
-    let training = Training { dropout, seen: &mut seen, frozen_bn: method.frozen_bn() };
-    let image: Tensor<4> = tensor(inputs.get("image")?, &device);
-    let out = net.forward(image, Some(training));
-    let score = out.score.clone();
-    let loss = l1(score.clone(), tensor(inputs.get("target")?, &device));
+    let masked = inputs.0.keys().any(|name| name.starts_with("mask."));
+    let training = match case.config.get("mode").and_then(|word| word.as_str()) {
+        Some("eval") => None,
+        None if !masked && !trains(case)? => None,
+        None | Some("train") => Some(Training {
+            dropout: Dropout {
+                local_cwsa: factors("local_cwsa", 3)?,
+                cwsa: [
+                    factors("cwsa1", 2)?,
+                    factors("cwsa2", 2)?,
+                    factors("cwsa3", 2)?,
+                    factors("cwsa4", 2)?,
+                ],
+                quality_head: quality_head()?,
+            },
+            seen: &mut seen,
+            frozen_bn: method.frozen_bn(),
+        }),
+        Some(other) => return Err(code(format!("mode {other:?}, expected train or eval"))),
+    };
+    let out = net.forward(image, training);
     let mut found = Found::new();
-    reached(&net, &loss.backward(), &mut found);
-    let (norm, count) = (grad_norm(&found), found.len());
-    found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
-    found.insert("grad_count".to_owned(), numbers([count as f64], &[1]));
+    if let Ok(target) = inputs.get("target") {
+        let loss = l1(out.score.clone(), tensor(target, &device));
+        reached(&net, &loss.backward(), &mut found);
+        let (norm, count) = (grad_norm(&found), found.len());
+        found.insert("grad_norm".to_owned(), numbers([norm], &[1]));
+        found.insert("grad_count".to_owned(), numbers([count as f64], &[1]));
+        found.insert("loss".to_owned(), golden(loss));
+    }
     found.extend(outputs(case, out)?);
-    found.insert("loss".to_owned(), golden(loss));
     found.extend(buffers(&seen.put_into(net, BATCH_NORM_MOMENTUM)));
     Ok(found)
 }
 
 fn annealing(case: &Case) -> Result<Found, GoldenError> {
     let (base_lr, min_lr) = (case.number("base_lr")?, case.number_or("eta_min", 0.0)?);
-    let annealing = Annealing { t_max: case.number("t_max")?, ..Annealing::default() };
+    let unit = ["unit", "schedule.unit"].iter().find_map(|key| case.config.get(key));
+    let unit = match unit {
+        Some(word) => serde_json::from_value(word.clone()).map_err(code)?,
+        None => Unit::Step,
+    };
+    let per_epoch = case.number_or("steps_per_epoch", 1.0)? as u64;
+    let annealing = Annealing { t_max: case.number("t_max")?, unit };
     let schedule = Schedule {
         name: Shape::Annealing,
         base_lr,
@@ -210,7 +280,7 @@ fn annealing(case: &Case) -> Result<Found, GoldenError> {
         ..Schedule::default()
     };
     let steps = case.integer("steps")?;
-    let rates = (0..steps).map(|t| schedule.used(t, steps, 1) / base_lr);
+    let rates = (0..steps).map(|t| schedule.used(t, steps, per_epoch) / base_lr);
     Ok(Found::from([("lr_scaled".to_owned(), numbers(rates, &[steps as usize]))]))
 }
 

@@ -15,7 +15,8 @@ use crate::common::{Found, array, code, config, filled, flat, golden, gradients,
 
 /// Keys of the network; all others are the training's.
 const SIZES: [&str; 4] = ["encoder", "queries", "dec_heads", "proj_dim"];
-const OPTIONS: [&str; 15] = [
+const OPTIONS: [&str; 16] = [
+    "variant",
     "n_crops",
     "saliency",
     "tau",
@@ -49,16 +50,30 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
 
 fn forward(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
-    let net = LmlIqa::new(&config::<LmlIqaConfig>(case, &OPTIONS)?, &device);
-    let net = filled(net, case, |_| true)?;
+    let mut sizes = config::<LmlIqaConfig>(case, &OPTIONS)?;
+    // A file for scoring alone has no projection; one of a training has the teacher, too.
+    let in_file = |part: &str| -> Result<bool, GoldenError> {
+        let named = |name: &String| name.starts_with(part);
+        Ok(case.weights.is_string() && case.weight_tensors()?.0.keys().any(named))
+    };
+    if case.weights.is_string() && !in_file("proj.")? {
+        sizes.proj_dim = 0;
+    }
+    let net = LmlIqa::new(&sizes, &device);
+    let by_teacher = case.config.get("score_with").is_some_and(|word| word == "teacher");
+    let net = if by_teacher && in_file("teacher.")? {
+        teacher(case, net)?
+    } else {
+        filled(net, case, |name| !name.starts_with("teacher."))?
+    };
     let out = net.forward(tensor(case.inputs()?.get("image")?, &device));
     let [n] = out.score.dims();
-    let embedding = net.embedding(out.tokens.clone()).ok_or_else(|| code("no projection"))?;
-    Ok(Found::from([
-        ("score".to_owned(), golden(out.score.reshape([n, 1]))),
-        ("tokens".to_owned(), golden(out.tokens)),
-        ("embedding".to_owned(), golden(embedding)),
-    ]))
+    let mut found = Found::from([("score".to_owned(), golden(out.score.reshape([n, 1])))]);
+    if let Some(embedding) = net.embedding(out.tokens.clone()) {
+        found.insert("embedding".to_owned(), golden(embedding));
+    }
+    found.insert("tokens".to_owned(), golden(out.tokens));
+    Ok(found)
 }
 
 /// The teacher's weights stand beside the student's as `teacher.NAME`.
@@ -78,7 +93,10 @@ fn teacher(case: &Case, empty: LmlIqa) -> Result<LmlIqa, GoldenError> {
 fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let sizes: LmlIqaConfig = config(case, &OPTIONS)?;
-    let options: LmlIqaOptions = config(case, &SIZES)?;
+    let mut options: LmlIqaOptions = config(case, &[&SIZES[..], &["variant"]].concat())?;
+    if case.config.get("variant").is_some_and(|word| word == "v1") {
+        options.w_cluster = 1.0; // section 5
+    }
     let student = LmlIqa::new(&sizes, &device);
     let student = filled(student, case, |name| !name.starts_with("teacher."))?.train();
     let teacher = teacher(case, LmlIqa::new(&sizes, &device))?;

@@ -180,7 +180,8 @@ fn step(case: &Case) -> Result<Found, GoldenError> {
             found.insert(format!("{name}{}", view + 1), golden(x));
         }
     }
-    let net = stored(net, query_seen, key_seen);
+    let share = case.number_or("bn_momentum", BATCH_NORM_MOMENTUM)?;
+    let net = stored(net, query_seen, key_seen, share);
     found.extend(buffers(&net));
     for (name, array) in collect(&net) {
         let values = array.data.iter().map(|&v| f64::from(v));
@@ -210,13 +211,18 @@ fn schedule(case: &Case) -> Result<Found, GoldenError> {
     let (warmup, epochs) = (case.number("warmup_epochs")?, case.number("epochs")?);
     let (per_epoch, start) = (case.integer("steps_per_epoch")?, case.number("momentum_start")?);
     let steps = epochs as u64 * per_epoch;
+    let constant = match case.config.get("momentum_schedule").and_then(|word| word.as_str()) {
+        None | Some("cosine") => false,
+        Some("constant") => true,
+        Some(other) => return Err(code(format!("momentum_schedule {other:?}"))),
+    };
     let of = |f: &dyn Fn(f64) -> f64| -> Golden {
         let values = (0..steps).map(|t| f(t as f64 / per_epoch as f64));
         numbers(values, &[steps as usize])
     };
     Ok(Found::from([
         ("lr_factor".to_owned(), of(&|e| lr_factor(e, warmup, epochs))),
-        ("momentum".to_owned(), of(&|e| momentum(e, epochs, start))),
+        ("momentum".to_owned(), of(&|e| if constant { start } else { momentum(e, epochs, start) })),
     ]))
 }
 

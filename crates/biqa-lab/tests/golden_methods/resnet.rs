@@ -8,7 +8,7 @@ use biqa::weights::collect;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::{Found, config, filled, golden, gradients, numbers, tensor};
+use crate::common::{Found, code, config, filled, golden, gradients, numbers, tensor};
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
     if case.model != "resnet50" {
@@ -24,10 +24,21 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
             outputs(&net, out)
         }
         "train_forward" => training(case, net.train(), image.autodiff())?,
-        "grad" => grad(case, net.train(), image.autodiff())?,
+        "grad" => grad(case, net.train(), image.autodiff(), trains(case)?)?,
         other => return Err(GoldenError::NotBuilt(format!("resnet50 {other}"))),
     };
     case.compare_all(&Tensors(found))
+}
+
+/// Whether a case with gradients is in training mode: as its `mode` says; without one, if it expects
+/// what the batch norms store then.
+pub fn trains(case: &Case) -> Result<bool, GoldenError> {
+    match case.config.get("mode").and_then(|word| word.as_str()) {
+        Some("train") => Ok(true),
+        Some("eval") => Ok(false),
+        None => Ok(case.expect.keys().any(|name| name.starts_with("buffer."))),
+        Some(other) => Err(code(format!("mode {other:?}, expected train or eval"))),
+    }
 }
 
 fn outputs(net: &ResNet, out: ResNetOutput) -> Found {
@@ -62,11 +73,11 @@ fn stored(case: &Case, net: ResNet, seen: Seen) -> Result<Found, GoldenError> {
     Ok(buffers(&seen.put_into(net, momentum)))
 }
 
-/// `loss = sum(logits * r)` in training mode, gradients and buffers by name; of the features where
-/// there is no classifier.
-fn grad(case: &Case, net: ResNet, image: Tensor<4>) -> Result<Found, GoldenError> {
+/// `loss = sum(logits * r)`, gradients and buffers by name; of the features where there is no
+/// classifier.
+fn grad(case: &Case, net: ResNet, image: Tensor<4>, trains: bool) -> Result<Found, GoldenError> {
     let mut seen = Seen::default();
-    let out = net.forward(image, Some(&mut seen));
+    let out = net.forward(image, Some(&mut seen).filter(|_| trains));
     let last = net.logits(out.features.clone()).unwrap_or_else(|| out.features.clone());
     let r = tensor::<2>(case.inputs()?.get("r")?, &last.device());
     let loss = (last * r).sum();

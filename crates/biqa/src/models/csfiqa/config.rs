@@ -304,10 +304,12 @@ impl CsfiqaConfig {
         }
         let stages = encoder.depth.len();
         let known = self.scl_stages.iter().all(|&s| s < stages);
-        let rising = self.scl_stages.windows(2).all(|w| w[0] < w[1]);
-        if !known || !rising || (self.scl_dim == 0 && !self.scl_stages.is_empty()) {
+        let twice =
+            self.scl_stages.iter().enumerate().any(|(l, s)| self.scl_stages[..l].contains(s));
+        if !known || twice || (self.scl_dim == 0 && !self.scl_stages.is_empty()) {
             return Err(format!(
-                "scl_stages must rise below {stages}, with scl_dim at least 1; found {:?} and {}",
+                "scl_stages must be different numbers below {stages}, with scl_dim at least 1; \
+                 found {:?} and {}",
                 self.scl_stages, self.scl_dim
             ));
         }

@@ -244,7 +244,9 @@ fn configs_are_read_by_name_or_by_sizes_and_refused_in_words() {
     assert!(check(r#"{"sfa_heads": 7}"#).contains("no multiple of sfa_heads 7"));
     assert!(check(r#"{"dec_heads": 5}"#).contains("decoder_heads 5"));
     assert!(check(r#"{"afs_ratios": []}"#).contains("afs_ratios"));
-    assert!(check(r#"{"scl_stages": [0, 3]}"#).contains("scl_stages must rise below 3"));
+    assert!(
+        check(r#"{"scl_stages": [0, 3]}"#).contains("scl_stages must be different numbers below 3")
+    );
     assert!(check(r#"{"llm_heads": 3}"#).contains("llm_dim 4096"));
     for preset in ["paper", "lite", "tiny", "smoke"] {
         let config = CsfiqaConfig::preset(preset).expect("a preset");

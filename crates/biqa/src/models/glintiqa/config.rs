@@ -133,11 +133,10 @@ impl GlintIqaConfig {
         if !patch_size.is_multiple_of(16) {
             return Err(format!("patch_size {patch_size} is no multiple of 16"));
         }
-        let rising = self.feature_indices.windows(2).all(|w| w[0] < w[1]);
         let known = self.feature_indices.iter().all(|&i| i < depth);
-        if self.feature_indices.len() != STAGES || !rising || !known {
+        if self.feature_indices.len() != STAGES || !known {
             let found = &self.feature_indices;
-            return Err(format!("feature_indices must be 4 rising below {depth}, found {found:?}"));
+            return Err(format!("feature_indices must be 4 below {depth}, found {found:?}"));
         }
         if self.cnn_layers.len() != CNN_STAGES {
             return Err(format!("cnn_layers must be 3 numbers, found {:?}", self.cnn_layers));

@@ -239,7 +239,7 @@ impl GlobalFeatures {
     /// (1): the blocks' outputs without class token and without the last norm.
     fn forward(&self, x: Tensor<4>, indices: &[usize]) -> Vec<Tensor<3>> {
         // Later blocks, norm and classifier have no part in the score and are not run.
-        let count = indices.last().map_or(0, |last| last + 1);
+        let count = indices.iter().max().map_or(0, |last| last + 1);
         let blocks = self.backbone.inner(x, count);
         let patches = |&i: &usize| {
             let [_, n, _] = blocks[i].dims();
@@ -416,7 +416,7 @@ impl GlintIqa {
     pub fn is_unused(&self, name: &str) -> bool {
         let Some(name) = name.strip_prefix("vgfe.backbone.") else { return false };
         let block = name.strip_prefix("blocks.").and_then(|rest| rest.split('.').next());
-        let last = self.indices.last().copied().unwrap_or(0);
+        let last = self.indices.iter().max().copied().unwrap_or(0);
         name.starts_with("norm.")
             || name.starts_with("head.")
             || block.and_then(|i| i.parse::<usize>().ok()).is_some_and(|i| i > last)
