@@ -4,7 +4,7 @@ mod set;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use biqa::image::{LoadOptions, load};
 use biqa_lab::copies::{Copies, write_png};
 use biqa_lab::degrade::{Plan, UNAVAILABLE, distortions};
@@ -103,7 +103,10 @@ fn refuse(args: &DegradeArgs, source: &Path, output: &Path) -> anyhow::Result<()
     if !args.force {
         bail!("{} is there; --force writes over it", shown(output));
     }
-    if std::fs::canonicalize(source)? == std::fs::canonicalize(output)? {
+    let whole = |path: &Path| {
+        std::fs::canonicalize(path).with_context(|| format!("cannot read {}", shown(path)))
+    };
+    if whole(source)? == whole(output)? {
         bail!("{} would take the place of the picture itself; take another name", shown(output));
     }
     Ok(())

@@ -311,7 +311,8 @@ fn python_case(case: &Case) -> Result<Tensors, GoldenError> {
     let seed = seed.map_or_else(|| case.integer("seed").map(i128::from), Ok)?;
     let orders = python_orders(seed, n, rounds);
     if n == 0 {
-        let empty = Tensor { shape: vec![rounds, 0], data: Data::F64(Vec::new()) };
+        let empty =
+            Tensor { shape: vec![orders.len(), 0], data: Data::F64(floats(&orders.concat())) };
         return Ok(Tensors([("orders".to_owned(), empty)].into()));
     }
     Ok(Tensors([("orders".to_owned(), matrix(floats(&orders.concat()), n))].into()))

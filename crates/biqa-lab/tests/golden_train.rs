@@ -35,7 +35,12 @@ fn schedule(case: &Case) -> Result<Tensors, GoldenError> {
         map.remove("steps_per_epoch");
         // Section 9's name of the switch.
         if let Some(word) = map.remove("decay_from") {
-            map.insert("warmup_prefix".to_owned(), (word == "warmup_end").into());
+            let prefix = match word.as_str() {
+                Some("start") => false,
+                Some("warmup_end") => true,
+                _ => return Err(GoldenError::Code(format!("decay_from {word}"))),
+            };
+            map.insert("warmup_prefix".to_owned(), prefix.into());
         }
     }
     let schedule: Schedule =

@@ -158,18 +158,13 @@ fn info_nce(
     if anchors.is_empty() {
         return Tensor::zeros([1], &device);
     }
-    let of = |rows: Vec<usize>, x: Tensor<3>| {
-        let rows = indices(rows, &x.device());
-        x.reshape([b * k, e]).select(0, rows)
-    };
     let a = anchors.len();
-    let queries = of(anchors.iter().map(|(i, q)| i * k + q).collect(), z); // [a, e]
+    let rows = indices(anchors.iter().map(|(i, q)| i * k + q).collect(), &device);
+    let queries = z.reshape([b * k, e]).select(0, rows); // [a, e]
     let logits = queries.matmul(t.reshape([b * k, e]).transpose()) / tau; // [a, b k]
     // Out of the same products as the sum below: where nothing else has a weight, the loss is 0.
-    let positives = anchors.iter().map(|&(i, _)| (i * k + salient[i]) as i64).collect();
-    let positives =
-        Tensor::<2, Int>::from_data(TensorData::new::<i64, _>(positives, [a, 1]), &device);
-    let positive = logits.clone().gather(1, positives); // [a, 1]
+    let positives = indices(anchors.iter().map(|&(i, _)| i * k + salient[i]).collect(), &device);
+    let positive = logits.clone().gather(1, positives.reshape([a, 1])); // [a, 1]
 
     let crops = || (0..b).flat_map(|j| (0..k).map(move |q| (j, q)));
     let log = |w: f64| if w == 0.0 { LOG_ZERO } else { w.ln() as f32 };

@@ -8,6 +8,7 @@ use biqa::scorer::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::momentum::momentum;
 use super::network::PretrainConfig;
 use super::overlap::PairConfig;
 use crate::degrade::{Plan, QptSpace};
@@ -175,6 +176,16 @@ pub enum MomentumSchedule {
     Cosine,
     /// It stays, as in MoCo v2.
     Constant,
+}
+
+impl MomentumSchedule {
+    /// The momentum at epoch `e` of `epochs`.
+    pub fn at(self, e: f64, epochs: f64, start: f64) -> f64 {
+        match self {
+            Self::Cosine => momentum(e, epochs, start),
+            Self::Constant => start,
+        }
+    }
 }
 
 /// The run.

@@ -19,9 +19,9 @@ use sha2::{Digest, Sha256};
 
 use super::lines::{MeasureLine, StepLine};
 use super::measure::{Figures, Labelled, Measure};
-use super::momentum::{lr_factor, momentum};
+use super::momentum::lr_factor;
 use super::network::Pretrain;
-use super::recipe::{MomentumSchedule, PretrainRecipe};
+use super::recipe::PretrainRecipe;
 use super::retrieval::{Similar, Top1};
 use super::sources::{Part, SOURCES, Sources, write};
 use super::start::{learning, start};
@@ -281,10 +281,7 @@ impl<'a> Run<'a> {
         let epochs = train.epochs as f64;
         let e = self.step as f64 / self.per_epoch as f64;
         let lr = self.recipe.base_lr() * lr_factor(e, train.warmup_epochs, epochs);
-        let m = match keys.momentum_schedule {
-            MomentumSchedule::Cosine => momentum(e, epochs, keys.momentum_start),
-            MomentumSchedule::Constant => keys.momentum_start,
-        };
+        let m = keys.momentum_schedule.at(e, epochs, keys.momentum_start);
         let views = [view(0), view(1)];
         let step = autocast(train.precision, || {
             pretrain_step(net, views, queued.clone(), ids, m, contrast)

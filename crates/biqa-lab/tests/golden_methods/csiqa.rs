@@ -89,6 +89,10 @@ fn outputs(case: &Case, out: CsiqaOutput) -> Result<Found, GoldenError> {
 /// The keys of a case that recipes have in groups.
 fn options(case: &Case) -> Result<CsiqaOptions, GoldenError> {
     let mut options = CsiqaOptions::default();
+    if let Some(word) = of_pairs(case, "contrast_teacher").filter(|word| *word != "none") {
+        // Whose scores they are makes no difference to a case, which brings them.
+        options.contrast.teacher = serde_json::from_value(word.clone()).map_err(code)?;
+    }
     options.beta = case.number_or("beta", options.beta)?;
     options.mask.enabled = case.switch_or("mask_enabled", true)?;
     options.mask.ratio = case.number_or("mask_ratio", options.mask.ratio)?;

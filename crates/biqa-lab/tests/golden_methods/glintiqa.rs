@@ -229,7 +229,7 @@ fn grad(case: &Case) -> Result<Found, GoldenError> {
     let masked = inputs.0.keys().any(|name| name.starts_with("mask."));
     let training = match case.config.get("mode").and_then(|word| word.as_str()) {
         Some("eval") => None,
-        None if !masked && !trains(case)? => None,
+        None if case.kind == "grad" && !masked && !trains(case)? => None,
         None | Some("train") => Some(Training {
             dropout: Dropout {
                 local_cwsa: factors("local_cwsa", 3)?,

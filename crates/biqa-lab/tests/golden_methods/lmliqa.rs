@@ -61,7 +61,7 @@ fn forward(case: &Case) -> Result<Found, GoldenError> {
     }
     let net = LmlIqa::new(&sizes, &device);
     let by_teacher = case.config.get("score_with").is_some_and(|word| word == "teacher");
-    let net = if by_teacher && in_file("teacher.")? {
+    let net = if by_teacher {
         teacher(case, net)?
     } else {
         filled(net, case, |name| !name.starts_with("teacher."))?
@@ -94,8 +94,13 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let sizes: LmlIqaConfig = config(case, &OPTIONS)?;
     let mut options: LmlIqaOptions = config(case, &[&SIZES[..], &["variant"]].concat())?;
-    if case.config.get("variant").is_some_and(|word| word == "v1") {
-        options.w_cluster = 1.0; // section 5
+    match (case.config.get("variant").and_then(|word| word.as_str()), case.config.get("w_cluster"))
+    {
+        (Some("v1"), None) => options.w_cluster = 1.0, // section 5
+        (None | Some("v2"), _) => {}
+        (variant, weight) => {
+            return Err(code(format!("variant {variant:?}, w_cluster {weight:?}")));
+        }
     }
     let student = LmlIqa::new(&sizes, &device);
     let student = filled(student, case, |name| !name.starts_with("teacher."))?.train();

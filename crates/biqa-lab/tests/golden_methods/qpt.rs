@@ -6,9 +6,10 @@ use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
 use biqa::weights::{collect, freeze};
 use biqa_lab::losses::qpt::{Ids, QcConfig, QcTerms, qc_loss, qc_terms};
 use biqa_lab::losses::regression::smooth_l1;
-use biqa_lab::pretrain::momentum::{followed, lr_factor, momentum};
+use biqa_lab::pretrain::momentum::{followed, lr_factor};
 use biqa_lab::pretrain::network::{Pretrain, PretrainConfig};
 use biqa_lab::pretrain::overlap::{Corner, overlap};
+use biqa_lab::pretrain::recipe::MomentumSchedule;
 use biqa_lab::pretrain::step::{PretrainStep, pretrain_step, stored};
 use biqa_lab::train::lars::{Lars, LarsConfig};
 use burn::module::Module;
@@ -211,18 +212,16 @@ fn schedule(case: &Case) -> Result<Found, GoldenError> {
     let (warmup, epochs) = (case.number("warmup_epochs")?, case.number("epochs")?);
     let (per_epoch, start) = (case.integer("steps_per_epoch")?, case.number("momentum_start")?);
     let steps = epochs as u64 * per_epoch;
-    let constant = match case.config.get("momentum_schedule").and_then(|word| word.as_str()) {
-        None | Some("cosine") => false,
-        Some("constant") => true,
-        Some(other) => return Err(code(format!("momentum_schedule {other:?}"))),
-    };
+    let kind = case.config.get("momentum_schedule").cloned();
+    let kind = kind.map(serde_json::from_value::<MomentumSchedule>).transpose().map_err(code)?;
+    let kind = kind.unwrap_or_default();
     let of = |f: &dyn Fn(f64) -> f64| -> Golden {
         let values = (0..steps).map(|t| f(t as f64 / per_epoch as f64));
         numbers(values, &[steps as usize])
     };
     Ok(Found::from([
         ("lr_factor".to_owned(), of(&|e| lr_factor(e, warmup, epochs))),
-        ("momentum".to_owned(), of(&|e| if constant { start } else { momentum(e, epochs, start) })),
+        ("momentum".to_owned(), of(&|e| kind.at(e, epochs, start))),
     ]))
 }
 

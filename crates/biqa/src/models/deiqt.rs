@@ -30,6 +30,7 @@ pub struct DeiqtConfig {
     /// Heads of an encoder block.
     pub num_heads: usize,
     /// Hidden channels of an encoder block's MLP over `embed_dim`.
+    #[serde(serialize_with = "crate::nn::vit::serialize_ratio")]
     pub mlp_ratio: f64,
     /// Whether the q, k, v projection of an encoder block has a bias.
     pub qkv_bias: bool,
@@ -44,6 +45,7 @@ pub struct DeiqtConfig {
     /// Heads of a decoder layer.
     pub decoder_heads: usize,
     /// Hidden channels of a decoder layer's MLP over `embed_dim`.
+    #[serde(serialize_with = "crate::nn::vit::serialize_ratio")]
     pub decoder_mlp_ratio: f64,
     /// What LayerScale starts at where no pre-trained file sets it.
     pub layer_scale_init: f64,

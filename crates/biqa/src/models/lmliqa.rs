@@ -51,6 +51,7 @@ pub struct LmlEncoder {
     /// Heads of a block.
     pub num_heads: usize,
     /// Hidden channels of a block's MLP over `embed_dim`.
+    #[serde(serialize_with = "crate::nn::vit::serialize_ratio")]
     pub mlp_ratio: f64,
 }
 

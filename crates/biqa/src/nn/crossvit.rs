@@ -10,14 +10,14 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::autocast::matmul;
 use super::bicubic::bicubic;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
 use super::rows::softmax;
-use super::vit::{Block, PatchEmbed, VitConfig, hidden};
+use super::vit::{Block, PatchEmbed, VitConfig, check_ratio, serialize_ratio};
 use crate::weights::Arrays;
 
 /// Epsilon of every norm here (timm).
@@ -42,6 +42,7 @@ pub struct CrossVitConfig {
     /// Attention heads.
     pub num_heads: [usize; 2],
     /// Hidden channels of an MLP over `embed_dim`; the third, of the cross blocks, is unused.
+    #[serde(serialize_with = "serialize_ratios")]
     pub mlp_ratio: [f64; 3],
 }
 
@@ -56,6 +57,16 @@ impl Default for CrossVitConfig {
             mlp_ratio: [4.0, 4.0, 1.0],
         }
     }
+}
+
+fn serialize_ratios<S: Serializer>(ratios: &[f64; 3], to: S) -> Result<S::Ok, S::Error> {
+    struct Ratio(f64);
+    impl Serialize for Ratio {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            serialize_ratio(&self.0, to)
+        }
+    }
+    ratios.map(Ratio).serialize(to)
 }
 
 impl CrossVitConfig {
@@ -96,9 +107,10 @@ impl CrossVitConfig {
         for b in BRANCHES {
             let (s, p) = (self.branch_size[b], self.patch_size[b]);
             let (d, h) = (self.embed_dim[b], self.num_heads[b]);
-            if [s, p, d, h, hidden(d, self.mlp_ratio[b])].contains(&0) {
+            if [s, p, d, h].contains(&0) {
                 return Err(format!("every size of branch {b} must be at least 1"));
             }
+            check_ratio(d, self.mlp_ratio[b])?;
             if !s.is_multiple_of(p) {
                 return Err(format!("branch_size {s} is no multiple of patch_size {p}"));
             }

@@ -174,7 +174,11 @@ fn hidden_channels_are_rounded_down_and_a_ratio_that_gives_none_is_refused() {
     let all = collect(&CrossVit::new(&config, &Device::flex()));
     assert_eq!(all["blocks.0.blocks.0.0.mlp.fc1.weight"].shape, [13, 8]); // 13.6
     assert_eq!(all["blocks.0.blocks.1.0.mlp.fc1.weight"].shape, [30, 12]); // 30.6
-    for ratio in [0.0, 0.1, -4.0, f64::NAN, f64::INFINITY] {
-        assert!(with(ratio).check().is_err(), "{ratio}");
+    for ratio in [0.0, 0.1, -4.0, 1e300, f64::NAN, f64::INFINITY] {
+        let error = with(ratio).check().expect_err("no channels, or too many");
+        assert!(error.contains("mlp_ratio") && error.contains(&ratio.to_string()), "{error}");
     }
+    // Digests of recipes are those of whole numbers.
+    let text = serde_json::to_string(&with(4.0)).expect("plain data");
+    assert!(text.contains("\"mlp_ratio\":[4,2.55,1]"), "{text}");
 }

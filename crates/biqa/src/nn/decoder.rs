@@ -12,7 +12,7 @@ use super::autocast::matmul;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
 use super::rows::softmax;
-use super::vit::hidden;
+use super::vit::{check_ratio, hidden};
 
 /// Sizes of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,9 +33,10 @@ impl DecoderConfig {
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<(), String> {
         let Self { embed_dim, depth, heads, mlp_ratio, .. } = *self;
-        if depth == 0 || heads == 0 || hidden(embed_dim, mlp_ratio) == 0 {
+        if depth == 0 || heads == 0 {
             return Err("every size of the decoder must be at least 1".to_owned());
         }
+        check_ratio(embed_dim, mlp_ratio)?;
         if !embed_dim.is_multiple_of(heads) {
             return Err(format!("embed_dim {embed_dim} is no multiple of decoder_heads {heads}"));
         }

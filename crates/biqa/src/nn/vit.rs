@@ -5,7 +5,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::autocast::matmul;
 use super::gelu::gelu;
@@ -27,6 +27,7 @@ pub struct VitConfig {
     /// Attention heads.
     pub num_heads: usize,
     /// Hidden channels of an MLP over `embed_dim`, which are rounded down.
+    #[serde(serialize_with = "serialize_ratio")]
     pub mlp_ratio: f64,
     /// Whether the q, k, v projection has a bias.
     pub qkv_bias: bool,
@@ -69,9 +70,10 @@ impl VitConfig {
     /// What is wrong with it, if anything.
     pub fn check(&self) -> Result<(), String> {
         let sizes = [self.image_size, self.patch_size, self.embed_dim, self.depth, self.num_heads];
-        if sizes.contains(&0) || hidden(self.embed_dim, self.mlp_ratio) == 0 {
+        if sizes.contains(&0) {
             return Err("every size of the encoder must be at least 1".to_owned());
         }
+        check_ratio(self.embed_dim, self.mlp_ratio)?;
         if !self.image_size.is_multiple_of(self.patch_size) {
             let Self { image_size, patch_size, .. } = self;
             return Err(format!(
@@ -128,9 +130,29 @@ pub struct Attention {
     heads: usize,
 }
 
-/// `int(dim * ratio)`: the hidden channels of an MLP; 0 for a ratio that is no number.
+/// `int(dim * ratio)`: the hidden channels of an MLP. `ratio` must have passed [`check_ratio`].
 pub fn hidden(dim: usize, ratio: f64) -> usize {
-    if ratio.is_finite() { (dim as f64 * ratio) as usize } else { 0 }
+    (dim as f64 * ratio) as usize
+}
+
+/// What is wrong with the ratio of an MLP's hidden channels to `dim`, if anything.
+pub fn check_ratio(dim: usize, ratio: f64) -> Result<(), String> {
+    if ratio <= MAX_RATIO && hidden(dim, ratio) > 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "an mlp_ratio must give 1 hidden channel or more and be at most {MAX_RATIO}, found {ratio} \
+         for {dim} channels"
+    ))
+}
+
+/// Far above what anybody trains; memory would not hold it.
+const MAX_RATIO: f64 = 1024.0;
+
+/// A whole ratio as the integer that it is, for digests and files; any other as it is.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's form
+pub fn serialize_ratio<S: Serializer>(ratio: &f64, to: S) -> Result<S::Ok, S::Error> {
+    if ratio.fract() == 0.0 { to.serialize_i64(*ratio as i64) } else { to.serialize_f64(*ratio) }
 }
 
 /// Two linear layers around a GELU.

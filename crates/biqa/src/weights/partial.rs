@@ -9,7 +9,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use serde::Deserialize;
 
 use super::file::widen;
-use super::pth::is_pytorch;
+use super::pth::{Checkpoint, is_pytorch};
 use super::{Array, WeightsError};
 
 /// Largest header of a safetensors file, in bytes; the format's own limit.
@@ -64,7 +64,7 @@ struct Index {
 
 enum Shard {
     Safetensors { file: File, data_start: u64, length: u64, metadata: Metadata },
-    PyTorch(pytorch_reader::PytorchReader),
+    PyTorch(Checkpoint),
 }
 
 impl Files<'_> {
@@ -121,8 +121,7 @@ fn open(path: &Path) -> Result<Shard, WeightsError> {
     let mut start = [0; 9];
     file.read_exact(&mut start).map_err(read)?;
     if is_pytorch(&start) {
-        let reader = pytorch_reader::PytorchReader::new(path);
-        return reader.map(Shard::PyTorch).map_err(|e| format(path, "PyTorch", e));
+        return super::pth::open(path).map(Shard::PyTorch);
     }
     let length = file.metadata().map_err(read)?.len();
     let [header @ .., _] = start;
@@ -147,7 +146,7 @@ impl Shard {
                 let bytes = bytes_of(file, info, *data_start, *length, path)?;
                 array(&bytes, &format!("{:?}", info.dtype), &info.shape, tensor, path).map(Some)
             }
-            Self::PyTorch(reader) => {
+            Self::PyTorch(Checkpoint { reader, .. }) => {
                 let Some(found) = reader.get(tensor) else { return Ok(None) };
                 let bytes =
                     found.read().map_err(|e| format(path, "PyTorch", format!("{tensor}: {e}")))?;

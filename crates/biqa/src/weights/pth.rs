@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use pytorch_reader::{PickleError, PytorchError, PytorchReader};
+use pytorch_reader::{MAX_PICKLE_SIZE, PickleError, PytorchError, PytorchReader};
 use tempfile::NamedTempFile;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -15,11 +15,8 @@ use super::{Array, Arrays, WeightsError};
 /// A `.pth` file's tensors may hold this many times the file's bytes (views share storage).
 const MAX_EXPANSION: usize = 16;
 
-/// The entry of the ZIP that says what the others are.
+/// The entry of the ZIP that says what the others are, in the folder nearest to the root.
 const PICKLE: &str = "data.pkl";
-
-/// How many bytes of it are looked at: those of a million tensors.
-const MAX_PICKLE: u64 = 256 << 20;
 
 /// Whether a file is PyTorch's, a ZIP or a pickle, by its first nine bytes or more.
 pub(super) fn is_pytorch(start: &[u8]) -> bool {
@@ -36,7 +33,7 @@ pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
     let name = path.display().to_string();
     let format =
         |reason: String| WeightsError::Format { name: name.clone(), format: "PyTorch", reason };
-    let (reader, _copy) = open(path).map_err(format)?;
+    let Checkpoint { reader, _copy } = open(path)?;
     // A view can claim far more numbers than the file holds (an `expand` has stride 0).
     let claimed: usize = reader
         .tensors()
@@ -78,20 +75,43 @@ fn strip_prefix(key: &str) -> &str {
         .fold(key, |key, prefix| key.strip_prefix(prefix).unwrap_or(key))
 }
 
-/// The reader of a file, and the copy that it reads instead where a trainer's own classes stand
+/// A file that is read, and the copy that is read in its place where a trainer's own classes stand
 /// beside the weights: the papers' trainers store their `yacs` configuration, a dictionary's subclass.
-fn open(path: &Path) -> Result<(PytorchReader, Option<NamedTempFile>), String> {
-    let error = match PytorchReader::new(path) {
-        Ok(reader) => return Ok((reader, None)),
-        Err(error) if meets_unknown_objects(&error) => error,
-        Err(error) => return Err(error.to_string()),
+/// The copy lies in the folder for temporary files and goes with this.
+pub(super) struct Checkpoint {
+    pub(super) reader: PytorchReader,
+    _copy: Option<NamedTempFile>,
+}
+
+/// Reads what is in a file, but no tensor yet.
+pub(super) fn open(path: &Path) -> Result<Checkpoint, WeightsError> {
+    let format = |reason: String| WeightsError::Format {
+        name: path.display().to_string(),
+        format: "PyTorch",
+        reason,
     };
-    if let Ok(copy) = with_plain_objects(path)
-        && let Ok(reader) = PytorchReader::new(copy.path())
-    {
-        return Ok((reader, Some(copy)));
+    let error = match PytorchReader::new(path) {
+        Ok(reader) => return Ok(Checkpoint { reader, _copy: None }),
+        Err(error) if meets_unknown_objects(&error) => error,
+        Err(error) => return Err(format(error.to_string())),
+    };
+    let beside = |what: &str| {
+        format(format!(
+            "{error}; if it holds more than weights, save its entry \"model\" alone{what}"
+        ))
+    };
+    let copy = match with_plain_objects(path) {
+        Ok(Some(copy)) => copy,
+        Ok(None) => return Err(beside("")),
+        Err(e) => return Err(beside(&format!(" (a copy of it without them failed: {e})"))),
+    };
+    let reader = PytorchReader::new(copy.path()).map_err(|_| beside(""))?;
+    // What a module was made of is no state dict.
+    let is_inside = |key: &String| key.contains("_parameters.") || key.contains("_buffers.");
+    if reader.tensors().keys().any(is_inside) {
+        return Err(beside(""));
     }
-    Err(format!("{error}; if it holds more than weights, save its entry \"model\" alone"))
+    Ok(Checkpoint { reader, _copy: Some(copy) })
 }
 
 /// A trainer's own classes beside the weights may be more than the reader knows.
@@ -106,49 +126,67 @@ fn meets_unknown_objects(error: &PytorchError) -> bool {
     }
 }
 
-/// A copy of a file of PyTorch 1.6 or later in which every instance of a class is a dictionary.
-fn with_plain_objects(path: &Path) -> io::Result<NamedTempFile> {
+/// A copy of a file of PyTorch 1.6 or later in which every instance of a class is a dictionary;
+/// `None` where it has none, or is no such file.
+fn with_plain_objects(path: &Path) -> io::Result<Option<NamedTempFile>> {
     let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
+    // Entries that share bytes would make the copy larger than the file.
+    if archive.has_overlapping_files()? {
+        return Ok(None);
+    }
+    let names = archive.file_names().collect::<Result<Vec<_>, _>>()?;
+    let is_pickle = |name: &str| {
+        name.strip_suffix(PICKLE).is_some_and(|root| root.is_empty() || root.ends_with('/'))
+    };
+    let root = names.iter().filter(|name| is_pickle(name)).min_by_key(|name| name.len());
+    let Some(root) = root.map(ToString::to_string) else { return Ok(None) };
+    let mut pickle = Vec::new();
+    archive.by_name(&root)?.take(MAX_PICKLE_SIZE + 1).read_to_end(&mut pickle)?;
+    let plain = plain_objects(&pickle).filter(|plain| *plain != pickle);
+    let fits = |plain: &Vec<u8>| plain.len() as u64 <= MAX_PICKLE_SIZE;
+    let Some(plain) = plain.filter(fits) else { return Ok(None) };
+
     let mut copy = NamedTempFile::new()?;
     let mut out = ZipWriter::new(BufWriter::new(copy.as_file_mut()));
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index)?;
-        let name = entry.name()?.into_owned();
-        if name != PICKLE && !name.ends_with(&format!("/{PICKLE}")) {
+        if entry.name()? == root {
+            out.start_file(&root, stored)?;
+            out.write_all(&plain)?;
+        } else {
             out.raw_copy_file(entry)?;
-            continue;
         }
-        drop(entry);
-        let mut pickle = Vec::new();
-        archive.by_index(index)?.take(MAX_PICKLE).read_to_end(&mut pickle)?;
-        let plain = plain_objects(&pickle).ok_or(io::ErrorKind::InvalidData)?;
-        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        out.start_file(name, stored)?;
-        out.write_all(&plain)?;
     }
     out.finish()?.flush()?;
-    Ok(copy)
+    Ok(Some(copy))
 }
 
-/// A pickle in which an empty dictionary stands for every new object of a class; what is then set on
-/// the object is set on the dictionary. `None` where it ends in the middle or is none.
+/// A pickle in which an empty dictionary stands for every object that is made of its class alone;
+/// what is then set on the object is set on the dictionary. `None` where it ends inside an operation.
 fn plain_objects(pickle: &[u8]) -> Option<Vec<u8>> {
+    const NO_ARGUMENTS: u8 = b')';
     const NEW_OBJECT: u8 = 0x81;
     const FRAME: u8 = 0x95;
     // Drop arguments and class, push a dictionary.
     const DICTIONARY: &[u8] = b"00}";
     let mut plain = Vec::with_capacity(pickle.len());
+    let mut before = 0;
     let mut rest = pickle;
     while let [code, behind @ ..] = rest {
         let (argument, next) = behind.split_at_checked(argument_len(*code, behind)?)?;
         match *code {
-            NEW_OBJECT => plain.extend(DICTIONARY),
+            // Arguments may be tensors, which must not be dropped.
+            NEW_OBJECT if before == NO_ARGUMENTS => plain.extend(DICTIONARY),
             // Its length is no longer right; frames only help to read ahead.
             FRAME => {}
             _ => {
                 plain.push(*code);
                 plain.extend(argument);
             }
+        }
+        if *code != FRAME {
+            before = *code;
         }
         rest = next;
     }
@@ -227,19 +265,28 @@ mod tests {
         }
         assert_eq!(plain_objects(b"\x80\x02cyacs.config\n"), None);
         assert_eq!(plain_objects(b"X\xff\xff\xff\xff"), None);
+        // Arguments stay what they are.
+        assert_eq!(
+            plain_objects(b"\x80\x02K\x01\x85\x81.").expect("whole"),
+            b"\x80\x02K\x01\x85\x81."
+        );
     }
 
     #[test]
     fn what_cannot_be_made_plain_says_what_to_do() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("list.pth");
-        let mut out = ZipWriter::new(File::create(&path).expect("a file"));
-        out.start_file("a/data.pkl", SimpleFileOptions::default()).expect("an entry");
-        // A list's subclass to which something is appended.
-        out.write_all(b"\x80\x02cm\nC\n)\x81K\x01a.").expect("written");
-        out.finish().expect("whole");
-        let error = read_pth(&path).expect_err("no dictionary").to_string();
-        assert!(error.contains("save its entry \"model\" alone"), "{error}");
-        assert!(error.contains("list.pth"), "{error}");
+        let refused = |pickle: &[u8]| {
+            let path = folder.path().join("odd.pth");
+            let mut out = ZipWriter::new(File::create(&path).expect("a file"));
+            out.start_file("a/data.pkl", SimpleFileOptions::default()).expect("an entry");
+            out.write_all(pickle).expect("written");
+            out.finish().expect("whole");
+            let error = read_pth(&path).expect_err("no state dict").to_string();
+            assert!(error.contains("save its entry \"model\" alone"), "{error}");
+            assert!(error.contains("odd.pth"), "{error}");
+        };
+        // A list's subclass to which something is appended; an object with arguments and items.
+        refused(b"\x80\x02cm\nC\n)\x81K\x01a.");
+        refused(b"\x80\x02cm\nC\nK\x01\x85\x81K\x01K\x02s.");
     }
 }

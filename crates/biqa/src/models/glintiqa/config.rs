@@ -22,6 +22,7 @@ pub struct GlintIqaConfig {
     /// Attention heads.
     pub num_heads: usize,
     /// Hidden channels of an MLP over `embed_dim`.
+    #[serde(serialize_with = "crate::nn::vit::serialize_ratio")]
     pub mlp_ratio: f64,
     /// Whether the q, k, v projection has a bias.
     pub qkv_bias: bool,
@@ -136,7 +137,9 @@ impl GlintIqaConfig {
         let known = self.feature_indices.iter().all(|&i| i < depth);
         if self.feature_indices.len() != STAGES || !known {
             let found = &self.feature_indices;
-            return Err(format!("feature_indices must be 4 below {depth}, found {found:?}"));
+            return Err(format!(
+                "feature_indices must be 4 numbers below {depth}, found {found:?}"
+            ));
         }
         if self.cnn_layers.len() != CNN_STAGES {
             return Err(format!("cnn_layers must be 3 numbers, found {:?}", self.cnn_layers));

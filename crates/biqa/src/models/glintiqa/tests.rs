@@ -235,8 +235,8 @@ fn unfitting_sizes_are_refused_in_words() {
         config.check().expect_err("it does not fit")
     };
     assert!(of(|c| c.patch_size = 14).contains("multiple of 16"));
-    assert!(of(|c| c.feature_indices = vec![6, 7, 8]).contains("4 below 12"));
-    assert!(of(|c| c.feature_indices = vec![6, 7, 8, 12]).contains("4 below 12"));
+    assert!(of(|c| c.feature_indices = vec![6, 7, 8]).contains("4 numbers below 12"));
+    assert!(of(|c| c.feature_indices = vec![6, 7, 8, 12]).contains("4 numbers below 12"));
     assert!(of(|c| c.cnn_layers = vec![3, 4, 6, 3]).contains("3 numbers"));
     assert!(of(|c| c.num_heads = 5).contains("no multiple of num_heads"));
 }
