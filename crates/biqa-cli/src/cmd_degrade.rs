@@ -12,6 +12,7 @@ use biqa_lab::sheet::sheet;
 
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
+use crate::output::columns;
 use crate::words::{out, shown};
 
 /// Side of what a contact sheet shows of a picture.
@@ -23,11 +24,18 @@ pub fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
     }
     // clap has seen to it that there is one.
     let output = args.output.clone().unwrap_or_default();
-    if args.sheet {
-        return contact_sheet(args, &output);
-    }
     if let [name] = args.paths.as_slice() {
         there(Path::new(name))?;
+    }
+    // clap asks for none of these where another way of degrading is given.
+    if args.stretch && !args.kadid {
+        bail!("--stretch is for --kadid; in an address it is the operation kadid:stretch");
+    }
+    if args.count != 1 && args.random.is_none() {
+        bail!("--count is for --random: an address and --kadid make the same copies every time");
+    }
+    if args.sheet {
+        return contact_sheet(args, &output);
     }
     let copies = copies(args)?;
     match (&copies, single(args)) {
@@ -97,6 +105,14 @@ fn contact_sheet(args: &DegradeArgs, output: &Path) -> anyhow::Result<Exit> {
 
 /// Refuses to write over a file, and over the picture itself even with --force.
 fn refuse(args: &DegradeArgs, source: &Path, output: &Path) -> anyhow::Result<()> {
+    if output.extension().is_some_and(|e| !e.eq_ignore_ascii_case("png")) {
+        bail!("{} would hold a PNG picture; take a name that ends in .png", shown(output));
+    }
+    if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty())
+        && !folder.is_dir()
+    {
+        bail!("cannot write {}: there is no folder {}", shown(output), shown(folder));
+    }
     if !output.exists() {
         return Ok(());
     }
@@ -112,12 +128,22 @@ fn refuse(args: &DegradeArgs, source: &Path, output: &Path) -> anyhow::Result<()
     Ok(())
 }
 
+/// Columns that a line of the list with its parameters and its summary may take.
+const LIST_COLUMNS: usize = 126;
+
 fn list() -> anyhow::Result<Exit> {
+    let narrow = columns().is_some_and(|columns| columns < LIST_COLUMNS);
     for op in distortions() {
         let parameters: Vec<&str> = op.parameters.iter().map(|p| p.name).collect();
         let levels = if op.levels.is_empty() { "" } else { "@1..5" };
         let name = format!("{}{levels}", op.full_name());
-        out!("{name:<34} {:<30} {}", parameters.join(" "), op.summary);
+        let parameters = parameters.join(" ");
+        if narrow {
+            out!("{name:<34} {parameters}");
+            out!("     {}", op.summary);
+        } else {
+            out!("{name:<34} {parameters:<30} {}", op.summary);
+        }
     }
     for (name, reason) in UNAVAILABLE {
         out!("{name:<34} not available: {reason}");
@@ -127,7 +153,12 @@ fn list() -> anyhow::Result<Exit> {
             Some(size) => format!("{size} compositions with levels"),
             None => "beyond counting: continuous parameters, or above 2^128".to_owned(),
         };
-        out!("plan {name:<29} {size}");
+        if narrow {
+            out!("plan {name}");
+            out!("     {size}");
+        } else {
+            out!("plan {name:<29} {size}");
+        }
     }
     out!("other readings of QPT's space, for none of which its paper speaks out:");
     for (words, size) in Plan::readings_of_qpt() {

@@ -52,7 +52,11 @@ fn table(out: &mut impl Write) -> anyhow::Result<()> {
             (false, true) => "  (no weights here)",
             (false, false) => "",
         };
-        writeln!(out, "{:width$}  {}{inside}", entry.name, entry.title)?;
+        let room = columns().unwrap_or(usize::MAX).saturating_sub(width + 2).max(NAME);
+        let lines = wrapped(&format!("{}{inside}", entry.title), room);
+        for (line, name) in lines.iter().zip(once(entry.name).chain(repeat(""))) {
+            writeln!(out, "{name:width$}  {}", line.trim_start())?;
+        }
     }
     Ok(())
 }
@@ -65,8 +69,9 @@ fn sections(out: &mut impl Write, entries: &[Entry]) -> anyhow::Result<()> {
         if i > 0 {
             writeln!(out)?;
         }
-        writeln!(out, "{}: {}", entry.name, entry.title)?;
-        writeln!(out, "{}", entry.paper)?;
+        for text in [&format!("{}: {}", entry.name, entry.title), entry.paper] {
+            wrapped(text, width).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        }
         let heading = papers::heading(entry.name);
         let Some(section) = papers::section(heading) else { continue };
         writeln!(out)?;

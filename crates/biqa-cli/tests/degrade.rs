@@ -57,6 +57,24 @@ fn a_folder_gets_a_manifest_and_a_stopped_run_goes_on() {
 }
 
 #[test]
+fn what_would_be_ignored_or_misnamed_is_refused() {
+    let place = Place::with_photos(1);
+    for (more, words) in [
+        (&["-o", "a.png", "--ops", "kadid:jpeg@1", "--stretch"][..], "--stretch is for --kadid"),
+        (&["-o", "a.png", "--ops", "kadid:jpeg@1", "--count", "2"], "--count is for --random"),
+        (&["-o", "a.png", "--sheet", "--stretch"], "--stretch is for --kadid"),
+        (&["-o", "a.jpg", "--ops", "kadid:jpeg@1"], "take a name that ends in .png"),
+        (&["-o", "no/a.png", "--ops", "kadid:jpeg@1"], "there is no folder no"),
+    ] {
+        let said = place.biqa(&[&["degrade", "photos/00.ppm"], more].concat()).ends(2).stderr;
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let said = place.biqa(&["degrade", "photos/no.ppm", "-o", "a.png", "--sheet"]).ends(2).stderr;
+    assert!(said.contains("no such file"), "{said}");
+    assert!(!place.exists("a.png") && !place.exists("a.jpg") && !place.exists("no"));
+}
+
+#[test]
 fn another_run_does_not_go_on_with_a_folder() {
     let place = Place::with_photos(2);
     place.biqa(&RANDOM).ends(0);

@@ -362,6 +362,13 @@ fn a_folder_is_only_gone_on_with_by_its_own_run() {
     place.file("other.csv", place.read("a/labels.csv").replacen("00.ppm,14", "00.ppm,13.5", 1));
     let text = with("tiny.toml", &["--list", "other.csv"]);
     assert!(text.contains("another list of labels ("), "{text}");
+    // The same numbers that mean something else.
+    for (at, word) in [(7, "dmos"), (9, "8..20")] {
+        let mut line = args("whole", &[&BOTH[..], &["--resume"]].concat());
+        line[at] = word;
+        let text = refused(place.biqa(&line));
+        assert!(text.contains("scale of the labels = MOS, 8 to 16"), "{text}");
+    }
     // More of the same may join: nothing that is done is done again.
     let copied = place.path("grown");
     smoke::copy(&place.path("whole"), &copied);

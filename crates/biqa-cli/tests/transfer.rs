@@ -105,6 +105,12 @@ fn a_run_that_went_on_ends_with_the_same_bytes() {
     let first = all(&place);
     let refused = transfer(&place, &[]).ends(2);
     assert!(refused.stderr.contains("--resume goes on"), "{}", refused.stderr);
+    // Labels on another scale, or for pictures of another kind, are another run's.
+    for other in [&["--scale", "0..100"][..], &["--pictures"]] {
+        let said = transfer(&place, &[other, &["--resume"]].concat()).ends(2).stderr;
+        assert!(said.contains("was begun with other settings"), "{said}");
+    }
+    assert_eq!(all(&place), first);
     // As if it had been stopped after the features.
     fs::remove_file(place.path("out/manifest.json")).expect("there");
     transfer(&place, &["-q", "--resume", "-j", "1"]).ends(0);
@@ -132,7 +138,10 @@ fn a_picture_that_would_inherit_from_a_test_reference_is_refused_or_left_out() {
     assert!(run.stderr.contains("inherits its score from"), "{}", run.stderr);
     // A second picture, a copy of the other reference, is all that may stay.
     place.file("new/q.ppm", fs::read(place.path("kadid").join(other)).expect("a reference"));
-    let more = ["--leave-out", "--range", "train", "-q", "--resume"];
+    let more = ["--leave-out", "--range", "train", "-q"];
+    let refused = transfer(&place, &[&list[..], &more, &["--resume"]].concat()).ends(2);
+    assert!(refused.stderr.contains("was begun with other settings"), "{}", refused.stderr);
+    let more = [&more[..], &["--force"]].concat();
     transfer(&place, &[&list[..], &more].concat()).ends(0);
     assert!(matched(&place).iter().all(|name| name == other), "{:?}", matched(&place));
     place.biqa(&[&read[..], &list].concat()).ends(0);

@@ -124,6 +124,10 @@ fn parts_of_photos_inherit_the_scores_of_their_photos() {
     let guarded = Options { training_references: list, ..options };
     assert!(datasets::open("saqt", &out, &guarded).is_err(), "the labels of the first run");
     let settings = Settings { leave_out: true, range: Range::Train, ..settings };
+    let refused = transfer(&sources, &settings, &out, 0, &mut Silent).expect_err("another run's");
+    assert!(refused.to_string().contains("was begun with other settings"), "{refused}");
+    // As --force does.
+    std::fs::remove_file(out.join("settings.json")).expect("there");
     let record = transfer(&sources, &settings, &out, 0, &mut Silent).expect("labels");
     assert_eq!((record.counts.labelled, record.counts.outside_training), (2, 2));
     assert_eq!(record.score_extremes, whole.extremes(|r| r == 1 || r == 2));

@@ -10,14 +10,17 @@ use super::{DatasetArgs, DeviceArgs, LoadArgs, RunArgs};
 // By hand: the flags of a labelled set are an option each.
 const USAGE: &str = "\
 biqa pretrain [OPTIONS] <RECIPE> --images <DIR>
-       biqa pretrain [OPTIONS] <RECIPE> --images <DIR> --dataset <NAME> --root <DIR>";
+       biqa pretrain [OPTIONS] <RECIPE> --images <DIR> --dataset <NAME>
+                     --root <DIR>";
 const EXAMPLES: &str = "\
 Examples:
   MobileNetV2 on a folder of photos, for two cores and two hours:
-      biqa pretrain qpt-mobilenet --images photos --init mobilenet_v2.safetensors --out pre
+      biqa pretrain qpt-mobilenet --images photos --out pre \\
+          --init mobilenet_v2.safetensors
   ResNet-50, and a score model from it:
       biqa pretrain qpt-small --images photos --init resnet50.pth --out pre
-      biqa train RECIPE --dataset livec --root CLIVE --init pre/pretrained.safetensors
+      biqa train RECIPE --dataset livec --root CLIVE \\
+          --init pre/pretrained.safetensors
   go on after a stop:
       biqa pretrain ... --out pre --resume";
 

@@ -9,6 +9,10 @@ use clap::{Args, ValueHint};
 use super::RunArgs;
 use super::lab::parse_range;
 
+// By hand, because clap writes what is needed on one line, however long it gets.
+const USAGE: &str = "\
+biqa transfer [OPTIONS] --references <DIR> --scores <CSV>
+                     --weights <FILE> --output <OUT> <PATH>...";
 const EXAMPLES: &str = "\
 Examples:
   labels for pictures that are degraded elsewhere:
@@ -32,7 +36,7 @@ Examples:
 /// and manifest.json; `--dataset saqt --root OUT` reads it.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-#[command(after_help = EXAMPLES)]
+#[command(override_usage = USAGE, after_help = EXAMPLES)]
 pub struct TransferArgs {
     /// Pristine pictures: files, folders, globs or @LIST, as for score
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]

@@ -128,7 +128,8 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
     if !args.run.quiet {
         inputs.nothing_found().iter().for_each(|nothing| say(&format!("warning: {nothing}")));
         let before = if before == 0 { String::new() } else { format!(", {before} before") };
-        say(&format!("{made} copies of {}{before}", count(pictures, "picture")));
+        let copies = if made == 1 { "1 copy".to_owned() } else { format!("{made} copies") };
+        say(&format!("{copies} of {}{before}", count(pictures, "picture")));
     }
     Ok(if failed == 0 { Exit::Fine } else { Exit::SomeFailed })
 }

@@ -176,7 +176,8 @@ fn too_few(rows: &[Row], train: usize, held: usize, sorting: &Sorting<'_>) -> Tr
     TrainError::Data(format!(
         "of {} pictures {} are smaller than a view of {} pixels and {} can't be decoded{first}; that \
          leaves {train} to train on and {held} to measure on, and {} (views.images of the recipe) \
-         and {LEAST_HELD_OUT} are needed: give more pictures, or a recipe with fewer a step",
+         and {LEAST_HELD_OUT} are needed: give more pictures, others to measure on with --held-out, or a \
+         recipe with fewer (views.images, measure.held_out)",
         rows.len(),
         count(Part::Small),
         sorting.patch,

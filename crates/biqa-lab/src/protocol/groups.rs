@@ -130,7 +130,7 @@ fn repeat(settings: &Settings, job: &Job, found: &Evaluated) -> Result<Repeat, P
         weights_digest: Some(found.weights_digest.clone()),
         images: job.test.len(),
         groups: contents.count,
-        crops: Some(1),
+        crops: Some(settings.recipe.test_looks()),
         trained: Some([job.train.len(), job.val.len()]),
         kept: Some(found.kept),
         figures: measured(&found.test)?,

@@ -96,6 +96,10 @@ impl Identity {
                 format!("fraction_of = {fraction_of:?}"),
                 format!("allow_leak = {}", settings.allow_leak),
                 format!("group_equal_bytes = {}", settings.group_equal_bytes),
+                format!("scale of the labels = {}", settings.source.labels_words()),
+                settings.target.as_ref().map_or_else(String::new, |target| {
+                    format!("scale of the tested set = {}", target.labels_words())
+                }),
             ],
         }
     }

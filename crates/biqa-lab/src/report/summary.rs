@@ -66,8 +66,8 @@ pub fn section(all: &[Findings], names: &[String], group: &Together, number: usi
     if chosen_on_test {
         section.warn(
             "In rows that say \u{201c}epoch chosen on the test part\u{201d} the epoch is the one \
-             that does best on the images measured. This can only raise the figure; the row of the \
-             last epoch shows by how much.",
+             that does best on the images measured. This raises the figure; the row of the last epoch \
+             shows by how much.",
         );
     }
     let subset = group.runs.iter().any(|&i| all[i].run.results.dataset.subset);

@@ -211,8 +211,8 @@ pub enum SplitError {
     /// Equal files stand in two parts.
     #[error(
         "the same bytes are on both sides: {first:?} in {first_part}, {second:?} in {second_part}; \
-         move them together with group_equal_bytes = true, or accept it with allow_leak = true \
-         (every report will say so)"
+         move them together with --group-equal-bytes, or accept it with --allow-leak (every report \
+         will say so)"
     )]
     Bytes {
         /// A file.

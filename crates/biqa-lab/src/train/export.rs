@@ -20,8 +20,11 @@ pub fn calibrate(raw: &[f64], targets: &[f64], rises: bool) -> Result<Scale, Tra
     let quality = if rises { slope } else { -slope };
     if !(slope.is_finite() && quality > 0.0) {
         return Err(TrainError::Data(format!(
-            "on the validation photos the predictions don't rise with the scores (slope \
-             {quality}): the training has failed or the scores run the other way (--direction dmos)"
+            "on the {} photos that choose the predictions don't rise with the scores (slope \
+             {quality:.4}), so no scale can be fitted and no model file is written: train longer or \
+             on more photos, with another --seed where there are few, or say --direction dmos if \
+             low scores are good; log.jsonl and the checkpoints stay",
+            raw.len()
         )));
     }
     let at = |x: f64| (x, 100.0 * (my + slope * (x - mx)));

@@ -12,7 +12,7 @@ use super::choose::SelectBy;
 use super::export::model_file;
 use super::initial::{Given, Initial};
 use super::photo::Photo;
-use super::recipe::{Card, Change, Recipe, builtin};
+use super::recipe::{Card, Change, Recipe, builtin, text_of};
 use super::run::{Bar, Options, Outcome, bar, device_words, run};
 use super::{Progress, TrainError};
 use crate::datasets::{self, Content, Direction, Manifest, Split};
@@ -194,9 +194,7 @@ pub fn read_recipe(
         Some(Err(reason)) => return Err(TrainError::Recipe { path: path.to_owned(), reason }),
         None => {}
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
-    Recipe::parse_with(&text, path, changes)
+    Recipe::parse_with(&text_of(path)?, path, changes)
 }
 
 fn manifest(job: &Job, recipe: &Recipe) -> Result<Manifest, TrainError> {

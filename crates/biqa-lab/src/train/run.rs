@@ -175,7 +175,8 @@ fn check_data(options: &Options) -> Result<(), TrainError> {
     let data = |text: String| Err(TrainError::Data(text));
     if options.train.len() < LEAST.0 || options.val.len() < LEAST.1 {
         return data(format!(
-            "{} photos to train on and {} to choose on; at least {} and {} are needed",
+            "{} photos to train on and {} to choose on; at least {} and {} are needed: give \
+             more photos, or a list that shares them out otherwise",
             options.train.len(),
             options.val.len(),
             LEAST.0,

@@ -111,7 +111,7 @@ pub enum TransferError {
     #[error(
         "{count} of {total} sources resemble a reference most that is not in {list}, first: {source_name} \
          resembles {reference}; their scores would leak what is tested on: leave such sources out \
-         with --leave-out"
+         with --leave-out, and --resume for what has been looked at"
     )]
     Leak {
         /// How many sources.

@@ -38,7 +38,9 @@ pub fn rounded(feature: &[f32], decimals: usize) -> Vec<f32> {
 /// `source` and `references` are normalised, and of one length.
 pub fn nearest(source: &[f32], references: &[Vec<f32>], k: usize) -> Vec<Match> {
     let dot = |other: &Vec<f32>| -> f64 {
-        source.iter().zip(other).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+        let sum: f64 = source.iter().zip(other).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+        // Lengths are 1 but for rounding.
+        sum.clamp(-1.0, 1.0)
     };
     let mut matches: Vec<Match> = references
         .iter()

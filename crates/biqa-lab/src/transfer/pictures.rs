@@ -39,23 +39,33 @@ pub(super) struct Maker<'a> {
     made: Mutex<fs::File>,
 }
 
+/// Makes the folder that of a run with these settings, or sees that it is, which is the answer.
+pub(super) fn claim(out: &Path, settings: &Settings) -> Result<bool, TransferError> {
+    let path = out.join(SETTINGS);
+    let text = serde_json::to_string_pretty(settings).expect("settings are plain data");
+    let known = fs::read_to_string(&path).ok();
+    if let Some(known) = known.as_ref().filter(|known| **known != text) {
+        let lines = known.lines().zip(text.lines()).find(|(known, new)| known != new);
+        let differs = lines.map_or_else(String::new, |(known, new)| {
+            let plain = |line: &str| line.trim().trim_end_matches(',').to_owned();
+            format!("{} there, {} now", plain(known), plain(new))
+        });
+        return Err(TransferError::OtherRun { path: out.to_owned(), differs });
+    }
+    put(&path, text.as_bytes())?;
+    Ok(known.is_some())
+}
+
 impl<'a> Maker<'a> {
-    /// Refuses a folder whose pictures were begun with other settings.
-    pub(super) fn begin(out: &'a Path, settings: &Settings) -> Result<Self, TransferError> {
-        let path = out.join(SETTINGS);
-        let text = serde_json::to_string_pretty(settings).expect("settings are plain data");
-        let known = fs::read_to_string(&path).ok();
-        if let Some(known) = known.as_ref().filter(|known| **known != text) {
-            let lines = known.lines().zip(text.lines()).find(|(known, new)| known != new);
-            let differs = lines.map_or_else(String::new, |(known, new)| {
-                let plain = |line: &str| line.trim().trim_end_matches(',').to_owned();
-                format!("{} there, {} now", plain(known), plain(new))
-            });
-            return Err(TransferError::OtherRun { path: out.to_owned(), differs });
-        }
-        put(&path, text.as_bytes())?;
+    /// `known`: whether what is there is of this run.
+    pub(super) fn begin(
+        out: &'a Path,
+        settings: &Settings,
+        known: bool,
+    ) -> Result<Self, TransferError> {
         let path = out.join(MADE);
-        let before = known.and_then(|_| fs::read_to_string(&path).ok()).unwrap_or_default();
+        let before =
+            if known { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
         // Whole lines: what a stopped run has left of one is dropped.
         let whole = before.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let lines = whole.lines().filter_map(|line| line.split_once('\t'));

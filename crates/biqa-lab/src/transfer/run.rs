@@ -10,7 +10,7 @@ use super::features::Backbone;
 use super::files::{Csv, Store, folder, npy, put, text_of};
 use super::leak::{Training, content_of};
 use super::nearest::{Match, nearest, rounded};
-use super::pictures::Maker;
+use super::pictures::{Maker, claim};
 use super::record::Record;
 use super::rows::stem_of;
 use super::scores::Scores;
@@ -113,8 +113,10 @@ pub fn transfer(
         run.write_left_out(out)?;
         return Err(TransferError::Nothing { total: sources.pictures.len(), why });
     }
+    // Labels and pictures depend on the settings, features do not.
+    let known = claim(out, settings)?;
     if settings.pictures {
-        run.degrade(&kept, out, threads, progress)?;
+        run.degrade(&kept, out, known, threads, progress)?;
     }
     run.write(&kept, &found, out)
 }
@@ -357,10 +359,11 @@ impl Run<'_> {
         &mut self,
         kept: &[usize],
         out: &Path,
+        known: bool,
         threads: usize,
         progress: &mut dyn Progress,
     ) -> Result<(), TransferError> {
-        let maker = Maker::begin(out, self.settings)?;
+        let maker = Maker::begin(out, self.settings, known)?;
         let pictures = self.sources.pictures;
         let mut broken = None;
         ordered(

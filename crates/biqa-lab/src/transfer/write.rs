@@ -210,6 +210,12 @@ impl Run<'_> {
                 "the ends of the scale are those of all references, test ones too".to_owned(),
             );
         }
+        let [lowest_score, highest] = extremes;
+        if lowest_score >= highest {
+            notes.push(format!(
+                "all scores that are inherited are equal ({lowest_score}): every label is 0"
+            ));
+        }
         Ok(Record {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -187,6 +187,17 @@ pub enum Looks {
     Corners,
 }
 
+impl Looks {
+    /// How many.
+    pub fn count(self) -> usize {
+        match self {
+            Self::Random(n) => n as usize,
+            Self::Grid([columns, rows]) => (columns * rows) as usize,
+            Self::Corners => 5,
+        }
+    }
+}
+
 /// The run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -78,12 +78,23 @@ struct Kind {
     method: String,
 }
 
+/// The text of a recipe's file.
+pub(crate) fn text_of(path: &Path) -> Result<String, TrainError> {
+    std::fs::read_to_string(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => TrainError::Recipe {
+            path: path.to_owned(),
+            reason: "there is no such file; a recipe is a TOML file, such as \
+                     recipes/deiqt-tiny.toml"
+                .to_owned(),
+        },
+        _ => TrainError::Io { path: path.to_owned(), source },
+    })
+}
+
 impl Recipe {
     /// Reads and checks a recipe.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TrainError::Io { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
+        Self::parse(&text_of(path)?, path)
     }
 
     /// Parses and checks a recipe's text; `path` stands for it in errors.
@@ -183,6 +194,14 @@ impl Recipe {
         ];
         switches.extend(variant);
         switches
+    }
+
+    /// Looks at a photo that its score at test is the mean of.
+    pub fn test_looks(&self) -> usize {
+        match self {
+            Self::Lite(_) => 1,
+            Self::Crops(recipe) => recipe.crops.test.count(),
+        }
     }
 
     /// What a step's matrix products are computed in.
