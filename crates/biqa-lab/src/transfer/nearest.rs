@@ -9,7 +9,7 @@ pub const NORMALIZE_EPS: f64 = 1e-12;
 pub struct Match {
     /// Position in the list of references.
     pub reference: usize,
-    /// -1 to 1; 0 for a feature of zeros.
+    /// -1 to 1 but for rounding, more where references were rounded; 0 for a feature of zeros.
     pub cosine: f64,
 }
 
@@ -38,9 +38,7 @@ pub fn rounded(feature: &[f32], decimals: usize) -> Vec<f32> {
 /// `source` and `references` are normalised, and of one length.
 pub fn nearest(source: &[f32], references: &[Vec<f32>], k: usize) -> Vec<Match> {
     let dot = |other: &Vec<f32>| -> f64 {
-        let sum: f64 = source.iter().zip(other).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
-        // Lengths are 1 but for rounding.
-        sum.clamp(-1.0, 1.0)
+        source.iter().zip(other).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
     };
     let mut matches: Vec<Match> = references
         .iter()
