@@ -13,7 +13,7 @@ use biqa_lab::sheet::sheet;
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
 use crate::output::columns;
-use crate::words::{out, shown};
+use crate::words::{out, shown, wrapped};
 
 /// Side of what a contact sheet shows of a picture.
 const SHEET_SIDE: u32 = 192;
@@ -146,7 +146,15 @@ fn list() -> anyhow::Result<Exit> {
         }
     }
     for (name, reason) in UNAVAILABLE {
-        out!("{name:<34} not available: {reason}");
+        if narrow {
+            out!("{name}");
+            let room = columns().unwrap_or(LIST_COLUMNS).saturating_sub(5).max(20);
+            for line in wrapped(&format!("not available: {reason}"), room) {
+                out!("     {line}");
+            }
+        } else {
+            out!("{name:<34} not available: {reason}");
+        }
     }
     for name in Plan::NAMES {
         let size = match Plan::named(name).and_then(|plan| plan.size()) {

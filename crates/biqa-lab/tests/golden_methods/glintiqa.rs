@@ -111,14 +111,26 @@ fn attention_grad(case: &Case) -> Result<Found, GoldenError> {
     let parts = net.forward(x.clone(), factors);
     let out = parts.out.clone();
     let mut found = attended(parts);
-    let Ok(r) = inputs.get("r") else { return Ok(found) };
-    let loss = (out * tensor::<3>(r, &device)).sum();
+    if let Ok(r) = inputs.get("r") {
+        weighted(&net, &x, out * tensor::<3>(r, &device), &mut found)?;
+    }
+    Ok(found)
+}
+
+/// `loss = sum(weighted)` and its gradients.
+fn weighted<M: Module>(
+    net: &M,
+    x: &Tensor<3>,
+    weighted: Tensor<3>,
+    found: &mut Found,
+) -> Result<(), GoldenError> {
+    let loss = weighted.sum();
     let grads = loss.backward();
     found.insert("loss".to_owned(), golden(loss));
-    gradients(&net, &grads, &mut found);
+    gradients(net, &grads, found);
     let grad = x.grad(&grads).ok_or_else(|| code("no gradient"))?;
     found.insert("grad.x".to_owned(), golden(grad));
-    Ok(found)
+    Ok(())
 }
 
 fn enhancement(case: &Case) -> Result<Found, GoldenError> {
@@ -132,12 +144,7 @@ fn enhancement(case: &Case) -> Result<Found, GoldenError> {
     let out = net.forward(x.clone());
     let mut found = Found::from([("out".to_owned(), golden(out.clone()))]);
     if case.kind == "grad" {
-        let loss = (out * tensor::<3>(inputs.get("r")?, &device)).sum();
-        let grads = loss.backward();
-        found.insert("loss".to_owned(), golden(loss));
-        gradients(&net, &grads, &mut found);
-        let grad = x.grad(&grads).ok_or_else(|| code("no gradient"))?;
-        found.insert("grad.x".to_owned(), golden(grad));
+        weighted(&net, &x, out * tensor::<3>(inputs.get("r")?, &device), &mut found)?;
     }
     Ok(found)
 }
