@@ -12,9 +12,10 @@
 
 use std::cell::Cell;
 
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
+
+use super::conv::{Walk, conv, conv_act};
 
 /// What products are computed in. A recipe's `train.precision`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,17 +78,15 @@ pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
 
 /// A convolution of `x [b, c, h, w]` with `weight [o, c / groups, k, k]`; `bias [o]` is added in
 /// float32.
-pub fn conv2d(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    options: ConvOptions<2>,
-) -> Tensor<4> {
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, walk: Walk) -> Tensor<4> {
     use burn::tensor::module::conv2d;
     if PRODUCTS.get() == Products::F32 {
-        return conv2d(x, weight, bias, options);
+        return match bias {
+            Some(bias) => conv_act(x, weight, bias, walk, false),
+            None => conv(x, weight, walk),
+        };
     }
-    let y = single(conv2d(half(x), half(weight), None, options));
+    let y = single(conv2d(half(x), half(weight), None, walk.options()));
     match bias {
         Some(bias) => {
             let o = bias.dims()[0];
@@ -140,7 +139,7 @@ mod tests {
             let x = row([FINE, 0.0]).reshape([1, 1, 1, 2]);
             let weight = Tensor::<4>::ones([1, 1, 1, 1], &Device::flex());
             let bias = Tensor::<1>::full([1], FINE, &Device::flex());
-            conv2d(x, weight, Some(bias), ConvOptions::new([1; 2], [0; 2], [1; 2], 1))
+            conv2d(x, weight, Some(bias), Walk { stride: 1, padding: 0, groups: 1 })
         });
         assert_eq!(y.dtype(), DType::F32);
         assert_eq!(host(&y), [1.0 + FINE, FINE]);

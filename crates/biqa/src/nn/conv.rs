@@ -1,8 +1,8 @@
-//! Convolution, bias and ReLU6 as one operation, with a hand-written backward pass.
+//! Convolution, alone or with bias and ReLU6 as one operation, with a hand-written backward pass.
 //!
 //! Why not `conv2d` and `clamp`: measured on the CPU device of Burn 0.22.1, a training step of
-//! MobileNetV2 spends most of its time in the weight gradient of depthwise convolutions (one
-//! convolution a channel) and of 1x1 convolutions (a convolution with a kernel as large as the
+//! MobileNetV2 or a ResNet spends most of its time in the weight gradient (of a depthwise
+//! convolution one convolution a channel, of any other a convolution with a kernel as large as the
 //! picture), and in the passes over memory of bias and clamp (LOG.md has the figures). The
 //! trait's default bodies, Burn's own operations, are the definition, which tests compare with.
 //!
@@ -15,6 +15,7 @@ use burn::tensor::ops::ConvOptions;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::dense;
 use super::kernels::{
     BiasAct, Depthwise, DepthwiseForward, DepthwiseInputGrad, DepthwiseWeightGrad, RELU6_MAX,
     Relu6Grad, Sum,
@@ -25,25 +26,50 @@ use crate::wide::wide;
 /// for the cores, few enough for their caches.
 const TOGETHER: usize = 4;
 
-/// `act(conv2d(x, weight) + bias)` with zero padding `(k - 1) / 2`.
+/// How a square kernel goes over a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// Rows and columns from one place to the next.
+    pub stride: usize,
+    /// Zeros around the picture.
+    pub padding: usize,
+    /// Parts that channels are split into.
+    pub groups: usize,
+}
+
+impl Walk {
+    /// As Burn has it.
+    pub(super) fn options(self) -> ConvOptions<2> {
+        ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups)
+    }
+}
+
+/// `act(conv2d(x, weight) + bias)`.
 ///
-/// `x [b, c, h, w]`, `weight [o, c / groups, k, k]`, `bias [o]` -> `[b, o, ceil(h / stride),
-/// ceil(w / stride)]`; `act` is ReLU6 where `relu6`, else nothing.
+/// `x [b, c, h, w]`, `weight [o, c / groups, k, k]`, `bias [o]` -> `[b, o, h', w']`; `act` is ReLU6
+/// where `relu6`, else nothing.
 pub fn conv_act(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Tensor<1>,
-    stride: usize,
-    groups: usize,
+    walk: Walk,
     relu6: bool,
 ) -> Tensor<4> {
     Tensor::from_dispatch(<burn::backend::Dispatch as ConvActOps>::conv_act(
         x.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
-        stride,
-        groups,
+        walk,
         relu6,
+    ))
+}
+
+/// `conv2d(x, weight)`, shapes as in [`conv_act`].
+pub fn conv(x: Tensor<4>, weight: Tensor<4>, walk: Walk) -> Tensor<4> {
+    Tensor::from_dispatch(<burn::backend::Dispatch as ConvActOps>::conv(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        walk,
     ))
 }
 
@@ -59,12 +85,16 @@ pub trait ConvActOps: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        stride: usize,
-        groups: usize,
+        walk: Walk,
         relu6: bool,
     ) -> FloatTensor<Self> {
-        let y = Self::conv2d(x, weight.clone(), Some(bias), options(&weight, stride, groups));
+        let y = Self::conv2d(x, weight, Some(bias), walk.options());
         if relu6 { Self::float_clamp(y, 0.0.into(), RELU6_MAX.into()) } else { y }
+    }
+
+    /// See [`conv`].
+    fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, walk: Walk) -> FloatTensor<Self> {
+        Self::conv2d(x, weight, None, walk.options())
     }
 
     /// The gradient before ReLU6, from the one behind it and the output `y`.
@@ -81,11 +111,9 @@ pub trait ConvActOps: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        stride: usize,
-        groups: usize,
+        walk: Walk,
     ) -> FloatTensor<Self> {
-        let options = options(&weight, stride, groups);
-        Self::conv2d_x_backward(x, weight, grad, options)
+        Self::conv2d_x_backward(x, weight, grad, walk.options())
     }
 
     /// `[o, c / groups, k, k]`: the gradient of the weight.
@@ -93,11 +121,9 @@ pub trait ConvActOps: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        stride: usize,
-        groups: usize,
+        walk: Walk,
     ) -> FloatTensor<Self> {
-        let options = options(&weight, stride, groups);
-        Self::conv2d_weight_backward(x, weight, grad, options)
+        Self::conv2d_weight_backward(x, weight, grad, walk.options())
     }
 
     /// `[o]`: the gradient of the bias.
@@ -105,11 +131,6 @@ pub trait ConvActOps: Backend {
         let o = grad.shape()[1];
         Self::float_reshape(Self::float_sum_dims(grad, &[0, 2, 3]), [o].into())
     }
-}
-
-fn options<T: TensorMetadata>(weight: &T, stride: usize, groups: usize) -> ConvOptions<2> {
-    let k = weight.shape()[2];
-    ConvOptions::new([stride; 2], [(k - 1) / 2; 2], [1, 1], groups)
 }
 
 /// A GPU runs Burn's own operations, fused as they come.
@@ -121,26 +142,27 @@ impl ConvActOps for Flex {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        stride: usize,
-        groups: usize,
+        walk: Walk,
         relu6: bool,
     ) -> FloatTensor<Self> {
         let x = x.to_contiguous();
-        match Kind::of(&x, &weight, stride, groups) {
+        match Kind::of(&x, &weight, walk) {
             Kind::Depthwise(s) => depthwise_forward(&x, &weight, &bias, s, relu6),
+            _ => bias_act(Self::conv(x, weight, walk), &bias, relu6),
+        }
+    }
+
+    fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, walk: Walk) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        match Kind::of(&x, &weight, walk) {
             Kind::Pointwise => {
                 let [b, c, h, w] = dims(&x);
                 let o = weight.layout().shape()[0];
-                let y = Self::float_matmul(
-                    weight.to_contiguous().reshape([1, o, c].into()),
-                    x.reshape([b, c, h * w].into()),
-                );
-                bias_act(y.reshape([b, o, h, w].into()), &bias, relu6)
+                let weight = weight.to_contiguous().reshape([1, o, c].into());
+                Self::float_matmul(weight, x.reshape([b, c, h * w].into()))
+                    .reshape([b, o, h, w].into())
             }
-            Kind::Other => {
-                let options = options(&weight, stride, groups);
-                bias_act(Self::conv2d(x, weight, None, options), &bias, relu6)
-            }
+            _ => Self::conv2d(x, weight, None, walk.options()),
         }
     }
 
@@ -159,11 +181,10 @@ impl ConvActOps for Flex {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        stride: usize,
-        groups: usize,
+        walk: Walk,
     ) -> FloatTensor<Self> {
         let grad = grad.to_contiguous();
-        match Kind::of(&x, &weight, stride, groups) {
+        match Kind::of(&x, &weight, walk) {
             Kind::Depthwise(s) => depthwise_input_grad(&x, &weight, &grad, s),
             Kind::Pointwise => {
                 let [b, c, h, w] = dims(&x);
@@ -172,10 +193,7 @@ impl ConvActOps for Flex {
                 Self::float_matmul(weight.transpose(1, 2), grad.reshape([b, o, h * w].into()))
                     .reshape([b, c, h, w].into())
             }
-            Kind::Other => {
-                let options = options(&weight, stride, groups);
-                Self::conv2d_x_backward(x, weight, grad, options)
-            }
+            Kind::Dense | Kind::Other => Self::conv2d_x_backward(x, weight, grad, walk.options()),
         }
     }
 
@@ -183,11 +201,10 @@ impl ConvActOps for Flex {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        stride: usize,
-        groups: usize,
+        walk: Walk,
     ) -> FloatTensor<Self> {
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
-        match Kind::of(&x, &weight, stride, groups) {
+        match Kind::of(&x, &weight, walk) {
             Kind::Depthwise(s) => depthwise_weight_grad(&x, &grad, s),
             Kind::Pointwise => {
                 let [b, c, h, w] = dims(&x);
@@ -202,10 +219,8 @@ impl ConvActOps for Flex {
                 let sum = sums.reduce(Self::float_add).expect("a batch has an image");
                 sum.reshape([o, c, 1, 1].into())
             }
-            Kind::Other => {
-                let options = options(&weight, stride, groups);
-                Self::conv2d_weight_backward(x, weight, grad, options)
-            }
+            Kind::Dense => dense::weight_grad(&x, &weight, &grad, walk),
+            Kind::Other => Self::conv2d_weight_backward(x, weight, grad, walk.options()),
         }
     }
 
@@ -224,28 +239,32 @@ impl ConvActOps for Flex {
     }
 }
 
-/// The convolutions that have a kernel of their own.
+/// The convolutions, as they are computed.
 enum Kind {
     Depthwise(Depthwise),
     Pointwise,
+    /// Without groups.
+    Dense,
     Other,
 }
 
 impl Kind {
-    fn of(x: &FlexTensor, weight: &FlexTensor, stride: usize, groups: usize) -> Self {
+    fn of(x: &FlexTensor, weight: &FlexTensor, walk: Walk) -> Self {
         let [_, c, height, width] = dims(x);
         let [o, _, k, _] = dims(weight);
-        match (k, stride, groups) {
-            (3, 1 | 2, g) if g == c && g == o && g > 1 => {
+        let Walk { stride, padding, groups } = walk;
+        match (k, stride, padding, groups) {
+            (3, 1 | 2, 1, g) if g == c && g == o && g > 1 => {
                 Self::Depthwise(Depthwise { height, width, stride })
             }
-            (1, 1, 1) => Self::Pointwise,
+            (1, 1, 0, 1) => Self::Pointwise,
+            (_, _, _, 1) => Self::Dense,
             _ => Self::Other,
         }
     }
 }
 
-fn dims(x: &FlexTensor) -> [usize; 4] {
+pub(super) fn dims(x: &FlexTensor) -> [usize; 4] {
     let shape = x.layout().shape();
     [shape[0], shape[1], shape[2], shape[3]]
 }
@@ -255,7 +274,7 @@ fn plane_len(x: &FlexTensor) -> usize {
     h * w
 }
 
-fn tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
+pub(super) fn tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
     FlexTensor::from_data(burn::tensor::TensorData::new(data, shape.to_vec()))
 }
 
@@ -339,28 +358,50 @@ mod autodiff {
     //! The backward pass, from the parts above.
 
     use burn::backend::Autodiff;
+    use burn::backend::autodiff::NodeId;
     use burn::backend::autodiff::checkpoint::base::Checkpointer;
     use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
     use burn::backend::autodiff::grads::Gradients;
     use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 
-    use super::{Backend, ConvActOps, FloatTensor};
+    use super::{Backend, ConvActOps, FloatTensor, Walk};
 
     #[derive(Debug)]
     struct ConvAct;
+
+    #[derive(Debug)]
+    struct Conv;
 
     /// What the backward pass needs of the forward pass.
     #[derive(Clone, Debug)]
     struct State<B: Backend> {
         x: B::FloatTensorPrimitive,
         weight: B::FloatTensorPrimitive,
-        y: Option<B::FloatTensorPrimitive>,
-        stride: usize,
-        groups: usize,
+        walk: Walk,
+    }
+
+    impl<B: Backend + ConvActOps> State<B> {
+        /// The gradients of those of `[x, weight]` that want one.
+        fn backward(
+            self,
+            [node_x, node_weight]: [Option<NodeId>; 2],
+            grad: B::FloatTensorPrimitive,
+            grads: &mut Gradients,
+        ) {
+            let Self { x, weight, walk } = self;
+            if let Some(node) = node_weight {
+                let dw = B::conv_weight_grad(x.clone(), weight.clone(), grad.clone(), walk);
+                grads.register::<B>(node, dw);
+            }
+            if let Some(node) = node_x {
+                grads.register::<B>(node, B::conv_input_grad(x, weight, grad, walk));
+            }
+        }
     }
 
     impl<B: Backend + ConvActOps> Backward<B, 3> for ConvAct {
-        type State = State<B>;
+        /// With what came out, where ReLU6 was asked for.
+        type State = (State<B>, Option<B::FloatTensorPrimitive>);
 
         fn backward(
             self,
@@ -369,7 +410,7 @@ mod autodiff {
             _checkpointer: &mut Checkpointer,
         ) {
             let [node_x, node_weight, node_bias] = ops.parents;
-            let State { x, weight, y, stride, groups } = ops.state;
+            let (state, y) = ops.state;
             let grad = grads.consume::<B>(&ops.node);
             let grad = match y {
                 Some(y) => B::relu6_grad(y, grad),
@@ -378,15 +419,21 @@ mod autodiff {
             if let Some(node) = node_bias {
                 grads.register::<B>(node.id, B::conv_bias_grad(grad.clone()));
             }
-            if let Some(node) = node_weight {
-                let dw =
-                    B::conv_weight_grad(x.clone(), weight.clone(), grad.clone(), stride, groups);
-                grads.register::<B>(node.id, dw);
-            }
-            if let Some(node) = node_x {
-                let dx = B::conv_input_grad(x, weight, grad, stride, groups);
-                grads.register::<B>(node.id, dx);
-            }
+            state.backward([node_x, node_weight].map(|n| n.map(|n| n.id)), grad, grads);
+        }
+    }
+
+    impl<B: Backend + ConvActOps> Backward<B, 2> for Conv {
+        type State = State<B>;
+
+        fn backward(
+            self,
+            ops: Ops<Self::State, 2>,
+            grads: &mut Gradients,
+            _checkpointer: &mut Checkpointer,
+        ) {
+            let grad = grads.consume::<B>(&ops.node);
+            ops.state.backward(ops.parents.map(|n| n.map(|n| n.id)), grad, grads);
         }
     }
 
@@ -395,8 +442,7 @@ mod autodiff {
             x: FloatTensor<Self>,
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
-            stride: usize,
-            groups: usize,
+            walk: Walk,
             relu6: bool,
         ) -> FloatTensor<Self> {
             let prep = ConvAct
@@ -404,19 +450,22 @@ mod autodiff {
                 .compute_bound()
                 .stateful();
             let (x, weight) = (x.into_primitive(), weight.into_primitive());
-            let y = B::conv_act(
-                x.clone(),
-                weight.clone(),
-                bias.into_primitive(),
-                stride,
-                groups,
-                relu6,
-            );
+            let y = B::conv_act(x.clone(), weight.clone(), bias.into_primitive(), walk, relu6);
             match prep {
                 OpsKind::Tracked(prep) => {
                     let kept = relu6.then(|| y.clone());
-                    prep.finish(State { x, weight, y: kept, stride, groups }, y)
+                    prep.finish((State { x, weight, walk }, kept), y)
                 }
+                OpsKind::UnTracked(prep) => prep.finish(y),
+            }
+        }
+
+        fn conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, walk: Walk) -> FloatTensor<Self> {
+            let prep = Conv.prepare::<C>([x.node(), weight.node()]).compute_bound().stateful();
+            let (x, weight) = (x.into_primitive(), weight.into_primitive());
+            let y = B::conv(x.clone(), weight.clone(), walk);
+            match prep {
+                OpsKind::Tracked(prep) => prep.finish(State { x, weight, walk }, y),
                 OpsKind::UnTracked(prep) => prep.finish(y),
             }
         }

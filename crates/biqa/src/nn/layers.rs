@@ -2,11 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::module::batch_norm;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
 use super::autocast::{conv2d, matmul};
-use super::conv::conv_act;
+use super::conv::{Walk, conv_act};
 use super::norm::{Seen, normalised};
 use super::rows::layer_norm;
 
@@ -61,9 +60,8 @@ pub struct Conv {
     pub weight: Param<Tensor<4>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<1>>>,
-    stride: usize,
-    padding: usize,
-    groups: usize,
+    #[module(skip)]
+    walk: Walk,
 }
 
 impl Conv {
@@ -78,15 +76,14 @@ impl Conv {
         Self {
             weight: param([o, c / groups, k, k], device),
             bias: bias.then(|| param([o], device)),
-            stride,
-            padding: (k - 1) / 2,
-            groups,
+            walk: Walk { stride, padding: (k - 1) / 2, groups },
         }
     }
 
     /// An empty convolution that cuts the picture into `p x p` patches.
     pub fn patches(c: usize, o: usize, p: usize, device: &Device) -> Self {
-        Self { padding: 0, ..Self::new([c, o, p], p, 1, true, device) }
+        let walk = Walk { stride: p, padding: 0, groups: 1 };
+        Self { walk, ..Self::new([c, o, p], p, 1, true, device) }
     }
 
     /// The same convolution with other numbers; `weight` keeps its shape.
@@ -98,9 +95,8 @@ impl Conv {
 
     /// `[b, c, h, w] -> [b, o, h', w']`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], self.groups);
         let bias = self.bias.as_ref().map(Param::val);
-        conv2d(x, self.weight.val(), bias, options)
+        conv2d(x, self.weight.val(), bias, self.walk)
     }
 
     /// [`Self::forward`] and ReLU6 where asked, in one operation. A bias is needed: an invariant
@@ -118,7 +114,7 @@ impl Conv {
         bias: Tensor<1>,
         relu6: bool,
     ) -> Tensor<4> {
-        conv_act(x, weight, bias, self.stride, self.groups, relu6)
+        conv_act(x, weight, bias, self.walk, relu6)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod conv;
 pub mod crossvit;
 pub mod decoder;
 pub mod deit;
+mod dense;
 pub mod gelu;
 mod kernels;
 pub mod layers;

@@ -1,0 +1,81 @@
+//! The weight gradient of a convolution without groups, as products of matrices.
+//!
+//! Who calls: [`super::conv`], for the CPU device.
+//!
+//! Shapes: `b` images, `c` input channels, `o` output channels, `k x k` taps, `h w` rows and columns
+//! of the input, `h' w'` of the output.
+
+use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::conv::{Walk, dims, tensor};
+
+/// Places of the output that one product runs over at least, where a batch has as many: enough for
+/// its speed, few enough for memory (`c k^2` numbers a place).
+const PLACES: usize = 1024;
+
+/// `[o, c, k, k]` from the input `x [b, c, h, w]` and the output's gradient `grad [b, o, h', w']`,
+/// both contiguous.
+pub fn weight_grad(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    grad: &FlexTensor,
+    walk: Walk,
+) -> FlexTensor {
+    let ([o, c, k, _], [b, _, ho, wo]) = (dims(weight), dims(grad));
+    let together = PLACES.div_ceil(ho * wo).min(b);
+    let part = |first: usize| {
+        let n = together.min(b - first);
+        let seen = seen(x, first..first + n, [k, ho, wo], walk);
+        let grad = grad.narrow(0, first, n).transpose(0, 1).to_contiguous();
+        Flex::float_matmul(grad.reshape([o, n * ho * wo].into()), seen.transpose(0, 1))
+    };
+    let sum = (0..b).step_by(together).map(part).reduce(Flex::float_add);
+    sum.expect("a batch has an image").reshape([o, c, k, k].into())
+}
+
+/// `[c k^2, n h' w']`: what every tap meets at every place of `images`; zeros outside a picture.
+fn seen(
+    x: &FlexTensor,
+    images: std::ops::Range<usize>,
+    [k, ho, wo]: [usize; 3],
+    walk: Walk,
+) -> FlexTensor {
+    let [_, c, h, w] = dims(x);
+    let x = x.storage::<f32>();
+    let places = images.len() * ho * wo;
+    let mut out = vec![0.0; c * k * k * places];
+    out.par_chunks_exact_mut(places).enumerate().for_each(|(row, out)| {
+        let (channel, ky, kx) = (row / (k * k), row / k % k, row % k);
+        let columns = inside(kx, wo, w, walk);
+        if columns.is_empty() {
+            return;
+        }
+        let first = (columns.start * walk.stride + kx).saturating_sub(walk.padding);
+        let planes = images.clone().map(|i| &x[(i * c + channel) * h * w..][..h * w]);
+        for (plane, out) in planes.zip(out.chunks_exact_mut(ho * wo)) {
+            for y in inside(ky, ho, h, walk) {
+                let from = &plane[(y * walk.stride + ky - walk.padding) * w..][..w];
+                let out = &mut out[y * wo..][columns.clone()];
+                if walk.stride == 1 {
+                    out.copy_from_slice(&from[first..first + out.len()]);
+                } else {
+                    for (out, &v) in out.iter_mut().zip(from[first..].iter().step_by(walk.stride)) {
+                        *out = v;
+                    }
+                }
+            }
+        }
+    });
+    tensor(out, &[c * k * k, places])
+}
+
+/// The places `p < places` at which tap `t` meets one of `length` rows or columns:
+/// `0 <= stride p + t - padding < length`.
+fn inside(t: usize, places: usize, length: usize, walk: Walk) -> std::ops::Range<usize> {
+    let from = walk.padding.saturating_sub(t).div_ceil(walk.stride);
+    let to = (length + walk.padding).saturating_sub(t).div_ceil(walk.stride).min(places);
+    from.min(to)..to
+}
