@@ -6,6 +6,7 @@
 
 pub mod autocast;
 pub mod bicubic;
+pub mod channels;
 pub mod conv;
 pub mod crossvit;
 pub mod decoder;

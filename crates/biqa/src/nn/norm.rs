@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::module::batch_norm;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::channels::batch_norm_train;
 use super::layers::buffer;
 
 /// What a step adds of the batch's statistics to the stored ones (PyTorch's default).
@@ -127,11 +128,11 @@ pub(super) fn normalised<const D: usize>(
     };
     let dims = x.dims();
     let n = dims.iter().product::<usize>() / dims[1];
-    let out = batch_norm_train(x, weight, bias, eps);
+    let (y, mean, var) = batch_norm_train(x, weight, bias, eps);
     let [stored_mean, stored_var] = stored;
-    seen.note(stored_mean, out.mean);
-    seen.note(stored_var, out.variance * (n as f64 / (n.max(2) - 1) as f64));
-    out.output
+    seen.note(stored_mean, mean);
+    seen.note(stored_var, var * (n as f64 / (n.max(2) - 1) as f64));
+    y
 }
 
 #[cfg(test)]
