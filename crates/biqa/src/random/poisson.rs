@@ -179,7 +179,8 @@ impl<P: Places> Wide for Fill<'_, Inversion, P> {
     }
 }
 
-/// The elements whose attempt fails are tried again together.
+/// Most first attempts succeed without a logarithm; the elements whose attempt does not are tried
+/// together, from the first attempt on.
 impl<P: Places> Wide for Fill<'_, Rejection, P> {
     type Output = ();
 
@@ -191,14 +192,14 @@ impl<P: Places> Wide for Fill<'_, Rejection, P> {
             let mut open = [0_u32; TOGETHER];
             let mut left = 0;
             for (block, (indices, out)) in (0_u32..).zip(in_lanes(first, places, out)) {
-                let numbers = method.attempts(&draws.lanes_of(tag, indices, 0));
+                let numbers = method.at_once(&draws.lanes_of(tag, indices, 0));
                 for (i, (out, number)) in (0_u32..).zip(out.iter_mut().zip(numbers)) {
                     *out = number;
                     open[left] = block * LANES as u32 + i;
                     left += usize::from(number < 0.0);
                 }
             }
-            for attempt in 1..ATTEMPTS {
+            for attempt in 0..ATTEMPTS {
                 if left == 0 {
                     break;
                 }
@@ -302,17 +303,39 @@ impl Rejection {
         self.lambda.round()
     }
 
+    /// The number of an attempt and whether it counts without further ado: the draws `u` of it
+    /// less a half, `us`, and `v`.
+    #[inline(always)]
+    fn squeezed(&self, u: f64, us: f64, v: f64) -> (f64, bool) {
+        let number = ((2.0 * self.a / us + self.b) * u + self.lambda + 0.43).floor();
+        (number, us >= 0.07 && v <= self.vr)
+    }
+
+    /// One attempt a lane as far as it needs no logarithm, -1 where it does or fails.
+    #[inline(always)]
+    fn at_once<const N: usize>(&self, words: &[[u32; N]; 4]) -> [f64; N] {
+        let mut numbers = [0.0; N];
+        for i in 0..N {
+            let u = unit(words[0][i], words[1][i]) - 0.5;
+            let v = unit(words[2][i], words[3][i]);
+            let (number, counts) = self.squeezed(u, 0.5 - u.abs(), v);
+            numbers[i] = if counts { number } else { -1.0 };
+        }
+        numbers
+    }
+
     /// One attempt a lane, -1 for one that fails. Every lane computes what any may need, so that
     /// there is no branch; the table alone is read lane by lane.
     #[inline(always)]
     fn attempts<const N: usize>(&self, words: &[[u32; N]; 4]) -> [f64; N] {
-        let Self { lambda, a, b, ln_inverse_alpha, vr, .. } = *self;
+        let Self { a, b, ln_inverse_alpha, .. } = *self;
         let (mut numbers, mut tried) = ([0.0; N], [0.0; N]);
         for i in 0..N {
             let u = unit(words[0][i], words[1][i]) - 0.5;
             let v = unit(words[2][i], words[3][i]);
             let us = 0.5 - u.abs();
-            numbers[i] = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
+            let (number, counts) = self.squeezed(u, us, v);
+            numbers[i] = number;
             // `ln` takes positive numbers; the logarithm of 0 is below every bound.
             let positive = if v > 0.0 { v } else { 0.5 };
             let divisor = if us > 0.0 { us * us } else { 1.0 };
@@ -320,7 +343,7 @@ impl Rejection {
             let below = if v > 0.0 { logarithms } else { f64::NEG_INFINITY };
             let squeezed = if us < 0.013 && v > us { f64::INFINITY } else { below };
             let there = if us > 0.0 && numbers[i] >= 0.0 { squeezed } else { f64::INFINITY };
-            tried[i] = if us >= 0.07 && v <= vr { f64::NEG_INFINITY } else { there };
+            tried[i] = if counts { f64::NEG_INFINITY } else { there };
         }
         // A number in the low bits of a sum is its place in the table.
         let last = self.bounds.len().saturating_sub(1) as f64;

@@ -35,24 +35,27 @@ pub(in super::super) fn poisson(picture: &RgbF32, scale: f64, gray: bool, draws:
     } else {
         picture.data().iter().map(|&v| level(v)).collect()
     };
-    let of_level = places(&levels);
-    let distinct = of_level.iter().filter(|places| !places.is_empty()).count();
-    let vals = distinct.next_power_of_two() as f64;
-    // Values of one level have one mean: they are drawn together.
-    let mut noise = vec![0.0; levels.len()];
+    let of_level = Places::of(&levels);
+    let present = |q: &usize| !of_level.at(*q).is_empty();
+    let vals = (0..256).filter(present).count().next_power_of_two() as f64;
+    // Values of one level have one mean: they are drawn together. No mean is above 256.
+    let mut counted = vec![0_u16; levels.len()];
     let mut counts = Vec::new();
-    for (q, places) in of_level.iter().enumerate() {
-        let share = q as f64 / 255.0;
+    for q in (0..256).filter(present) {
+        let places = of_level.at(q);
         counts.resize(places.len(), 0.0);
-        Poisson::new(share * vals).draw_at(draws, FIELD, places, &mut counts);
-        for (&place, count) in places.iter().zip(&counts) {
-            noise[place as usize] = scale * (count / vals - share);
+        Poisson::new(q as f64 / 255.0 * vals).draw_at(draws, FIELD, places, &mut counts);
+        for (&place, &count) in places.iter().zip(&counts) {
+            counted[place as usize] = count as u16;
         }
     }
+    let shares: [f64; 256] = std::array::from_fn(|q| q as f64 / 255.0);
+    let one = vals.recip(); // exact: a power of two
+    let noise = |i: usize| scale * (f64::from(counted[i]) * one - shares[usize::from(levels[i])]);
 
     let mut data = Vec::with_capacity(picture.data().len());
     for (p, pixel) in pixels.iter().enumerate() {
-        let n = if gray { [noise[p]; 3] } else { [0, 1, 2].map(|c| noise[3 * p + c]) };
+        let n = if gray { [noise(p); 3] } else { [0, 1, 2].map(|c| noise(3 * p + c)) };
         let noisy = |c: usize| (f64::from(pixel[c]) + n[c]).clamp(0.0, 1.0) as f32;
         data.extend_from_slice(&[noisy(0), noisy(1), noisy(2)]);
     }
@@ -60,14 +63,32 @@ pub(in super::super) fn poisson(picture: &RgbF32, scale: f64, gray: bool, draws:
 }
 
 /// Where each level stands.
-fn places(levels: &[u8]) -> Vec<Vec<u32>> {
-    let mut counts = [0_usize; 256];
-    for &q in levels {
-        counts[usize::from(q)] += 1;
+struct Places {
+    /// Level by level, in order within each.
+    all: Vec<u32>,
+    /// Where a level's begin, and where the last ones end.
+    starts: [usize; 257],
+}
+
+impl Places {
+    fn of(levels: &[u8]) -> Self {
+        let mut starts = [0; 257];
+        for &q in levels {
+            starts[usize::from(q) + 1] += 1;
+        }
+        for q in 0..256 {
+            starts[q + 1] += starts[q];
+        }
+        let (mut all, mut next) = (vec![0; levels.len()], starts);
+        for (place, &q) in (0_u32..).zip(levels) {
+            let next = &mut next[usize::from(q)];
+            all[*next] = place;
+            *next += 1;
+        }
+        Self { all, starts }
     }
-    let mut places: Vec<Vec<u32>> = counts.into_iter().map(Vec::with_capacity).collect();
-    for (place, &q) in (0_u32..).zip(levels) {
-        places[usize::from(q)].push(place);
+
+    fn at(&self, level: usize) -> &[u32] {
+        &self.all[self.starts[level]..self.starts[level + 1]]
     }
-    places
 }
