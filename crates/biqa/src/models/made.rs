@@ -46,6 +46,7 @@ pub fn reorder(array: &mut Array, order: &[usize]) {
 
 /// Whether numbers agree within `tolerance`.
 pub fn close(found: &[f32], expected: &[f32], tolerance: f32) {
-    let apart = found.iter().zip(expected).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
-    assert!(found.len() == expected.len() && apart <= tolerance, "{found:?}, not {expected:?}");
+    let mut pairs = found.iter().zip(expected);
+    let are_close = pairs.all(|(x, y)| (x - y).abs() <= tolerance);
+    assert!(found.len() == expected.len() && are_close, "{found:?}, not {expected:?}");
 }

@@ -17,7 +17,7 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::conv::tensor;
+use super::conv::{contiguous, tensor};
 use crate::wide::{Wide, wide};
 
 /// Sums are taken in this many interleaved partial sums, added up in order at the end.
@@ -39,9 +39,6 @@ pub fn batch_norm_train<const D: usize>(
     );
     (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(var))
 }
-
-/// Three of a kind.
-type Three<T> = (T, T, T);
 
 /// The operation and its backward pass, as a backend sees them.
 #[backend_extension(
@@ -86,23 +83,24 @@ impl ChannelOps for Flex {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         eps: f64,
-    ) -> Three<FloatTensor<Self>> {
-        let (mut x, weight, bias) =
-            (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
-        let s = Sizes::of(&x);
-        let (weight, bias) = (weight.storage::<f32>(), bias.storage::<f32>());
-        let (mean, var): (Vec<f32>, Vec<f32>) = {
-            let data = x.storage::<f32>();
-            (0..s.c).into_par_iter().map(|channel| s.moments(data, channel)).unzip()
-        };
-        let factor = |channel: usize| weight[channel] * deviation(var[channel], eps).recip();
-        x.storage_mut::<f32>().par_chunks_exact_mut(s.c * s.p).for_each(|image| {
-            for (channel, x) in image.chunks_exact_mut(s.p).enumerate() {
-                let (mul, add) = (factor(channel), bias[channel]);
-                wide(Normalise { x, mean: mean[channel], mul, add });
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
+        let (s, shape) = (Sizes::of(&x), x.layout().shape().to_vec());
+        let (x, weight, bias) =
+            (x.storage::<f32>(), weight.storage::<f32>(), bias.storage::<f32>());
+        let (mean, var): (Vec<f32>, Vec<f32>) =
+            (0..s.c).into_par_iter().map(|channel| s.moments(x, channel)).unzip();
+        let factors: Vec<f32> =
+            weight.iter().zip(&var).map(|(w, &var)| w * deviation(var, eps).recip()).collect();
+        let mut y = vec![0.0; x.len()];
+        y.par_chunks_exact_mut(s.c * s.p).zip(x.par_chunks_exact(s.c * s.p)).for_each(|(y, x)| {
+            let planes = y.chunks_exact_mut(s.p).zip(x.chunks_exact(s.p));
+            for (channel, (y, x)) in planes.enumerate() {
+                let (mul, add) = (factors[channel], bias[channel]);
+                wide(Normalise { x, y, mean: mean[channel], mul, add });
             }
         });
-        (x, tensor(mean, &[s.c]), tensor(var, &[s.c]))
+        (tensor(y, &shape), tensor(mean, &[s.c]), tensor(var, &[s.c]))
     }
 
     fn channel_norm_grad(
@@ -112,10 +110,9 @@ impl ChannelOps for Flex {
         var: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         eps: f64,
-    ) -> Three<FloatTensor<Self>> {
-        let (x, mut grad, weight) =
-            (x.to_contiguous(), grad.to_contiguous(), weight.to_contiguous());
-        let (mean, var) = (mean.to_contiguous(), var.to_contiguous());
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, mut grad, weight) = (contiguous(x), contiguous(grad), contiguous(weight));
+        let (mean, var) = (contiguous(mean), contiguous(var));
         let s = Sizes::of(&x);
         let (x, weight) = (x.storage::<f32>(), weight.storage::<f32>());
         let (mean, var) = (mean.storage::<f32>(), var.storage::<f32>());
@@ -134,13 +131,14 @@ impl ChannelOps for Flex {
         };
         // dx = weight / deviation (g - mean(g) - n mean(g n))
         let n = (s.b * s.p) as f32;
+        let inverses: Vec<f32> = var.iter().map(|&var| deviation(var, eps).recip()).collect();
         grad.storage_mut::<f32>()
             .par_chunks_exact_mut(s.c * s.p)
             .zip(x.par_chunks_exact(s.c * s.p))
             .for_each(|(grad, x)| {
                 let planes = grad.chunks_exact_mut(s.p).zip(x.chunks_exact(s.p));
                 for (channel, (grad, x)) in planes.enumerate() {
-                    let inverse = deviation(var[channel], eps).recip();
+                    let inverse = inverses[channel];
                     wide(InputGrad {
                         grad,
                         x,
@@ -206,19 +204,23 @@ impl Wide for Sum<'_> {
         let Self { x, mean, squared } = self;
         let mut sums = [0.0; LANES];
         let (chunks, rest) = x.as_chunks::<LANES>();
-        for chunk in chunks.iter().map(<[f32; LANES]>::as_slice).chain([rest]) {
-            for (sum, v) in sums.iter_mut().zip(chunk) {
-                let d = v - mean;
-                *sum += if squared { d * d } else { d };
+        let term = |v: f32| if squared { (v - mean) * (v - mean) } else { v - mean };
+        for chunk in chunks {
+            for (sum, &v) in sums.iter_mut().zip(chunk) {
+                *sum += term(v);
             }
+        }
+        for (sum, &v) in sums.iter_mut().zip(rest) {
+            *sum += term(v);
         }
         sums.iter().sum()
     }
 }
 
-/// `x <- (x - mean) mul + add`
+/// `y = (x - mean) mul + add`
 struct Normalise<'a> {
-    x: &'a mut [f32],
+    x: &'a [f32],
+    y: &'a mut [f32],
     mean: f32,
     mul: f32,
     add: f32,
@@ -229,8 +231,8 @@ impl Wide for Normalise<'_> {
 
     #[inline(always)]
     fn run(self) {
-        for x in self.x {
-            *x = (*x - self.mean) * self.mul + self.add;
+        for (y, x) in self.y.iter_mut().zip(self.x) {
+            *y = (x - self.mean) * self.mul + self.add;
         }
     }
 }
@@ -297,7 +299,7 @@ mod autodiff {
     use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
     use burn::backend::{Autodiff, AutodiffBackend};
 
-    use super::{Backend, ChannelOps, FloatTensor, Three};
+    use super::{Backend, ChannelOps, FloatTensor};
 
     #[derive(Debug)]
     struct ChannelNorm;
@@ -339,7 +341,7 @@ mod autodiff {
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
             eps: f64,
-        ) -> Three<FloatTensor<Self>> {
+        ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
             let prep = ChannelNorm
                 .prepare::<C>([x.node(), weight.node(), bias.node()])
                 .compute_bound()

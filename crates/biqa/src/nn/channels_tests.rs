@@ -68,9 +68,33 @@ fn gradients_are_burns_and_statistics_carry_none() {
             let largest = burns.iter().fold(1.0_f32, |m, v| m.max(v.abs()));
             close(ours, burns, 1e-4 * largest);
         }
-        let x = numbers(shape, 0.1, &device).require_grad();
-        let (_, mean, _) =
-            batch_norm_train(x, numbers([c], 0.2, &device), numbers([c], 0.3, &device), EPS);
-        assert!(!mean.is_require_grad());
+    }
+    // Statistics in the loss change nothing.
+    let gradient = |with: f64| {
+        let x = numbers([3, 2], 0.1, &device).require_grad();
+        let (w, b) = (numbers([2], 0.2, &device), numbers([2], 0.3, &device));
+        let (y, mean, var) = batch_norm_train(x.clone(), w, b, EPS);
+        let loss = (y * numbers([3, 2], 1.7, &device)).sum() + (mean + var).sum() * with;
+        host(&x.grad(&loss.backward()).expect("dx"))
+    };
+    assert_eq!(gradient(0.0), gradient(5.0));
+}
+
+#[test]
+fn views_and_pools_of_threads_give_the_same() {
+    let device = Device::flex();
+    let whole = numbers([5, 3, 6, 7], 0.1, &device);
+    let affine = || (numbers([3], 0.2, &device), numbers([3], 0.3, &device));
+    let of = |x: Tensor<4>, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let (w, b) = affine();
+        let (y, mean, var) = pool.install(|| batch_norm_train(x, w, b, EPS));
+        [host(&y), host(&mean), host(&var)]
+    };
+    for view in [whole.clone().narrow(0, 1, 3), whole.clone().swap_dims(2, 3), whole] {
+        let copy = Tensor::from_data(TensorData::new(host(&view), view.dims()), &device);
+        let expected = of(copy, 1);
+        assert_eq!(of(view.clone(), 1), expected);
+        assert_eq!(of(view, 4), expected);
     }
 }

@@ -167,7 +167,7 @@ impl ConvActOps for Flex {
     }
 
     fn relu6_grad(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (y, mut grad) = (y.to_contiguous(), grad.to_contiguous());
+        let (y, mut grad) = (contiguous(y), contiguous(grad));
         let plane = plane_len(&y);
         let y_planes = y.storage::<f32>().par_chunks_exact(plane);
         grad.storage_mut::<f32>()
@@ -243,8 +243,9 @@ impl ConvActOps for Flex {
 enum Kind {
     Depthwise(Depthwise),
     Pointwise,
-    /// Without groups.
+    /// Any other without groups: its weight gradient is ours.
     Dense,
+    /// Burn's.
     Other,
 }
 
@@ -272,6 +273,12 @@ pub(super) fn dims(x: &FlexTensor) -> [usize; 4] {
 fn plane_len(x: &FlexTensor) -> usize {
     let [_, _, h, w] = dims(x);
     h * w
+}
+
+/// Its own numbers in order. It takes the tensor, so that one that nobody else has is changed where
+/// it lies.
+pub(super) fn contiguous(x: FlexTensor) -> FlexTensor {
+    x.to_contiguous()
 }
 
 pub(super) fn tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {

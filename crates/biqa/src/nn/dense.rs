@@ -5,6 +5,8 @@
 //! Shapes: `b` images, `c` input channels, `o` output channels, `k x k` taps, `h w` rows and columns
 //! of the input, `h' w'` of the output.
 
+use std::ops::Range;
+
 use burn::backend::Flex;
 use burn::backend::ops::FloatTensorOps;
 use burn_flex::FlexTensor;
@@ -13,8 +15,10 @@ use rayon::prelude::*;
 use super::conv::{Walk, dims, tensor};
 
 /// Places of the output that one product runs over at least, where a batch has as many: enough for
-/// its speed, few enough for memory (`c k^2` numbers a place).
+/// its speed.
 const PLACES: usize = 1024;
+/// And at most, but for a row: each takes `c k^2` numbers of memory.
+const MOST_PLACES: usize = 16_384;
 
 /// `[o, c, k, k]` from the input `x [b, c, h, w]` and the output's gradient `grad [b, o, h', w']`,
 /// both contiguous.
@@ -25,27 +29,34 @@ pub fn weight_grad(
     walk: Walk,
 ) -> FlexTensor {
     let ([o, c, k, _], [b, _, ho, wo]) = (dims(weight), dims(grad));
-    let together = PLACES.div_ceil(ho * wo).min(b);
-    let part = |first: usize| {
-        let n = together.min(b - first);
-        let seen = seen(x, first..first + n, [k, ho, wo], walk);
-        let grad = grad.narrow(0, first, n).transpose(0, 1).to_contiguous();
-        Flex::float_matmul(grad.reshape([o, n * ho * wo].into()), seen.transpose(0, 1))
+    let together = PLACES.div_ceil(ho * wo).min(b).max(1);
+    let rows = if ho * wo > MOST_PLACES { (MOST_PLACES / wo).max(1) } else { ho };
+    let parts = (0..b).step_by(together).flat_map(|image| {
+        let images = image..(image + together).min(b);
+        (0..ho).step_by(rows).map(move |row| (images.clone(), row..(row + rows).min(ho)))
+    });
+    let part = |(images, rows): (Range<usize>, Range<usize>)| {
+        let (n, m) = (images.len(), rows.len());
+        let grad = grad.narrow(0, images.start, n).narrow(2, rows.start, m).transpose(0, 1);
+        let grad = grad.to_contiguous().reshape([o, n * m * wo].into());
+        Flex::float_matmul(grad, seen(x, images, rows, [k, wo], walk).transpose(0, 1))
     };
-    let sum = (0..b).step_by(together).map(part).reduce(Flex::float_add);
+    let sum = parts.map(part).reduce(Flex::float_add);
     sum.expect("a batch has an image").reshape([o, c, k, k].into())
 }
 
-/// `[c k^2, n h' w']`: what every tap meets at every place of `images`; zeros outside a picture.
+/// `[c k^2, n m w']`: what every tap meets at the places of `n` images and `m` of their output's rows;
+/// zeros outside a picture.
 fn seen(
     x: &FlexTensor,
-    images: std::ops::Range<usize>,
-    [k, ho, wo]: [usize; 3],
+    images: Range<usize>,
+    rows: Range<usize>,
+    [k, wo]: [usize; 2],
     walk: Walk,
 ) -> FlexTensor {
     let [_, c, h, w] = dims(x);
     let x = x.storage::<f32>();
-    let places = images.len() * ho * wo;
+    let places = images.len() * rows.len() * wo;
     let mut out = vec![0.0; c * k * k * places];
     out.par_chunks_exact_mut(places).enumerate().for_each(|(row, out)| {
         let (channel, ky, kx) = (row / (k * k), row / k % k, row % k);
@@ -55,10 +66,11 @@ fn seen(
         }
         let first = (columns.start * walk.stride + kx).saturating_sub(walk.padding);
         let planes = images.clone().map(|i| &x[(i * c + channel) * h * w..][..h * w]);
-        for (plane, out) in planes.zip(out.chunks_exact_mut(ho * wo)) {
-            for y in inside(ky, ho, h, walk) {
+        let reached = inside(ky, rows.end, h, walk);
+        for (plane, out) in planes.zip(out.chunks_exact_mut(rows.len() * wo)) {
+            for y in reached.start.max(rows.start)..reached.end {
                 let from = &plane[(y * walk.stride + ky - walk.padding) * w..][..w];
-                let out = &mut out[y * wo..][columns.clone()];
+                let out = &mut out[(y - rows.start) * wo..][columns.clone()];
                 if walk.stride == 1 {
                     out.copy_from_slice(&from[first..first + out.len()]);
                 } else {
@@ -74,7 +86,7 @@ fn seen(
 
 /// The places `p < places` at which tap `t` meets one of `length` rows or columns:
 /// `0 <= stride p + t - padding < length`.
-fn inside(t: usize, places: usize, length: usize, walk: Walk) -> std::ops::Range<usize> {
+fn inside(t: usize, places: usize, length: usize, walk: Walk) -> Range<usize> {
     let from = walk.padding.saturating_sub(t).div_ceil(walk.stride);
     let to = (length + walk.padding).saturating_sub(t).div_ceil(walk.stride).min(places);
     from.min(to)..to

@@ -13,6 +13,7 @@ use burn::backend::{Backend, Flex, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::conv::contiguous;
 use crate::wide::{Wide, wide};
 
 /// Numbers that a thread takes at once.
@@ -53,7 +54,7 @@ impl GeluOps for Flex {
     }
 
     fn gelu_exact_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (x, mut grad) = (x.to_contiguous(), grad.to_contiguous());
+        let (x, mut grad) = (contiguous(x), contiguous(grad));
         grad.storage_mut::<f32>()
             .par_chunks_mut(CHUNK)
             .zip(x.storage::<f32>().par_chunks(CHUNK))

@@ -17,6 +17,7 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::conv::contiguous;
 use super::gelu::exp_of_negative;
 use crate::wide::{Wide, wide};
 
@@ -118,7 +119,7 @@ impl RowOps for Flex {
     }
 
     fn softmax_last_grad(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (y, mut grad) = (y.to_contiguous(), grad.to_contiguous());
+        let (y, mut grad) = (contiguous(y), contiguous(grad));
         let d = last(&y);
         grad.storage_mut::<f32>()
             .par_chunks_mut(ROWS * d)
@@ -149,7 +150,7 @@ impl RowOps for Flex {
         grad: FloatTensor<Self>,
         eps: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (x, mut grad) = (x.to_contiguous(), grad.to_contiguous());
+        let (x, mut grad) = (contiguous(x), contiguous(grad));
         let d = last(&x);
         let weight = weight.to_contiguous();
         let weight = weight.storage::<f32>();
