@@ -37,7 +37,7 @@ END
 one() {
     name=$1 recipe=$2 seeds=$3 start=$4 set=${5:-}
     set -- "$here/recipes/$recipe.toml" --dataset biq2021 --root "$root" \
-        --content "file:$labels" --partial --split official --splits "$seeds" -j 1 \
+        --content "file:$labels" --partial --split official --seed 1 --splits "$seeds" -j 1 \
         --out "$out/$name"
     [ "$start" = vit ] && set -- "$@" --init "$vit"
     [ -n "$set" ] && set -- "$@" --set "$set"
