@@ -5,7 +5,7 @@
 #   tools/papers.sh ROOT LABELS VIT_TINY OUT [N]
 #
 # ROOT is BIQ2021's folder, VIT_TINY the file that the recipes name. N trainings run at once (default
-# 1), each on one thread. Stopped and called again it goes on.
+# 1), each on one thread. Seeds begin at 1 (docs/results says why). Stopped and called again it goes on.
 set -eu
 root=$1 labels=$2 vit=$3 out=$4 jobs=${5:-1}
 here=$(cd "$(dirname "$0")/.." && pwd)
