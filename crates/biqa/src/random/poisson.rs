@@ -4,6 +4,8 @@
 // The lane functions must be compiled into the vectorised closure that calls them.
 #![allow(clippy::inline_always)]
 
+use std::sync::LazyLock;
+
 use super::normal::{LANES, ln};
 use super::{Draws, unit53};
 use crate::wide::{Wide, wide};
@@ -59,6 +61,18 @@ const TWO_POW_52: f64 = 4_503_599_627_370_496.0;
 
 /// Largest mean for which bounds are kept; beyond it a table is longer than it is worth.
 const MOST_KEPT: f64 = 1e4;
+
+/// Factorials of smaller numbers are kept: those that a mean of 256, the levels of a picture, takes.
+const FACTORIALS: usize = 1024;
+
+static LN_FACTORIALS: LazyLock<Vec<f64>> =
+    LazyLock::new(|| (0..FACTORIALS).map(|k| libm::lgamma(k as f64 + 1.0)).collect());
+
+/// `ln k!` of a whole number, 0 or more.
+fn ln_factorial(k: f64) -> f64 {
+    let kept = LN_FACTORIALS.get(k as usize).copied();
+    kept.unwrap_or_else(|| libm::lgamma(k + 1.0))
+}
 
 /// P(0), P(0) + P(1), ...: the sums of the walk, in its order, until they grow no more.
 fn cumulative(lambda: f64) -> Vec<f64> {
@@ -288,7 +302,7 @@ impl Rejection {
 
     /// What the logarithms of an attempt may reach for the number `k`, 0 or more.
     fn formula(&self, k: f64) -> f64 {
-        -self.lambda + k * self.ln_lambda - libm::lgamma(k + 1.0)
+        -self.lambda + k * self.ln_lambda - ln_factorial(k)
     }
 
     /// The number of the first attempt that succeeds.
