@@ -35,7 +35,7 @@ impl Conv {
 }
 
 /// Every kind that has a kernel of its own, and what is left to Burn.
-const CONVS: [(&str, Conv); 15] = [
+const CONVS: [(&str, Conv); 16] = [
     ("depthwise", Conv { c: 6, o: 6, k: 3, stride: 1, padding: 1, groups: 6 }),
     ("depthwise, stride 2", Conv { c: 6, o: 6, k: 3, stride: 2, padding: 1, groups: 6 }),
     ("depthwise of 20 channels", Conv { c: 20, o: 20, k: 3, stride: 1, padding: 1, groups: 20 }),
@@ -50,6 +50,7 @@ const CONVS: [(&str, Conv); 15] = [
     ("patches", Conv { c: 3, o: 5, k: 4, stride: 4, padding: 0, groups: 1 }),
     ("more padding than kernel", Conv { c: 2, o: 3, k: 2, stride: 3, padding: 3, groups: 1 }),
     ("two groups", Conv { c: 4, o: 6, k: 3, stride: 1, padding: 1, groups: 2 }),
+    ("dense of more channels", Conv { c: 5, o: 17, k: 3, stride: 1, padding: 1, groups: 1 }),
     ("one channel", Conv { c: 1, o: 1, k: 3, stride: 2, padding: 1, groups: 1 }),
 ];
 

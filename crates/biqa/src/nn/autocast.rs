@@ -68,9 +68,14 @@ pub fn autocast<T>(products: Products, work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// What this thread's networks compute products in.
+pub fn products() -> Products {
+    PRODUCTS.get()
+}
+
 /// `a b` of matrices, over the dimensions before the last two.
 pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
-    match PRODUCTS.get() {
+    match products() {
         Products::F32 => a.matmul(b),
         Products::Bf16 => single(half(a).matmul(half(b))),
     }
@@ -80,7 +85,7 @@ pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
 /// float32.
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, walk: Walk) -> Tensor<4> {
     use burn::tensor::module::conv2d;
-    if PRODUCTS.get() == Products::F32 {
+    if products() == Products::F32 {
         return match bias {
             Some(bias) => conv_act(x, weight, bias, walk, false),
             None => conv(x, weight, walk),

@@ -18,10 +18,8 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::conv::{contiguous, tensor};
+use super::kernels::{LANES, Sum, sum};
 use crate::wide::{Wide, wide};
-
-/// Sums are taken in this many interleaved partial sums, added up in order at the end.
-const LANES: usize = 16;
 
 /// `(x - mean) / sqrt(var + eps) * weight + bias` a channel, with its mean and biased variance
 /// `[c]` over the batch, which carry no gradient.
@@ -116,7 +114,7 @@ impl ChannelOps for Flex {
         let s = Sizes::of(&x);
         let (x, weight) = (x.storage::<f32>(), weight.storage::<f32>());
         let (mean, var) = (mean.storage::<f32>(), var.storage::<f32>());
-        // sum(g) and sum(g n), n the normalised input.
+        // sum(g) and sum(g z), z the normalised input.
         let (d_bias, d_weight): (Vec<f32>, Vec<f32>) = {
             let grad = grad.storage::<f32>();
             let sums = |channel: usize| {
@@ -129,7 +127,7 @@ impl ChannelOps for Flex {
             };
             (0..s.c).into_par_iter().map(sums).unzip()
         };
-        // dx = weight / deviation (g - mean(g) - n mean(g n))
+        // dx = weight / deviation (g - mean(g) - z mean(g z))
         let n = (s.b * s.p) as f32;
         let inverses: Vec<f32> = var.iter().map(|&var| deviation(var, eps).recip()).collect();
         grad.storage_mut::<f32>()
@@ -180,40 +178,26 @@ impl Sizes {
     /// Mean and biased variance of a channel.
     fn moments(self, data: &[f32], channel: usize) -> (f32, f32) {
         let n = (self.b * self.p) as f64;
-        let sum = |mean: f32, squared: bool| {
-            let planes = self.planes(channel).map(|at| wide(Sum { x: &data[at], mean, squared }));
-            planes.map(f64::from).sum::<f64>() / n
-        };
-        let mean = sum(0.0, false) as f32;
-        (mean, sum(mean, true) as f32)
+        let planes = || self.planes(channel).map(|at| &data[at]);
+        let mean = (planes().map(|x| f64::from(wide(Sum(x)))).sum::<f64>() / n) as f32;
+        let squares = planes().map(|x| f64::from(wide(Squares { x, mean }))).sum::<f64>();
+        (mean, (squares / n) as f32)
     }
 }
 
-/// `sum(x - mean)` or `sum((x - mean)^2)`.
-struct Sum<'a> {
+/// `sum((x - mean)^2)`
+struct Squares<'a> {
     x: &'a [f32],
     mean: f32,
-    squared: bool,
 }
 
-impl Wide for Sum<'_> {
+impl Wide for Squares<'_> {
     type Output = f32;
 
     #[inline(always)]
     fn run(self) -> f32 {
-        let Self { x, mean, squared } = self;
-        let mut sums = [0.0; LANES];
-        let (chunks, rest) = x.as_chunks::<LANES>();
-        let term = |v: f32| if squared { (v - mean) * (v - mean) } else { v - mean };
-        for chunk in chunks {
-            for (sum, &v) in sums.iter_mut().zip(chunk) {
-                *sum += term(v);
-            }
-        }
-        for (sum, &v) in sums.iter_mut().zip(rest) {
-            *sum += term(v);
-        }
-        sums.iter().sum()
+        let Self { x, mean } = self;
+        sum(x, |v| (v - mean) * (v - mean))
     }
 }
 

@@ -162,6 +162,9 @@ impl ConvActOps for Flex {
                 Self::float_matmul(weight, x.reshape([b, c, h * w].into()))
                     .reshape([b, o, h, w].into())
             }
+            Kind::Dense if dense::is_for_products(dims(&x), dims(&weight), walk) => {
+                dense::forward(&x, &weight.to_contiguous(), walk)
+            }
             _ => Self::conv2d(x, weight, None, walk.options()),
         }
     }
@@ -243,7 +246,7 @@ impl ConvActOps for Flex {
 enum Kind {
     Depthwise(Depthwise),
     Pointwise,
-    /// Any other without groups: its weight gradient is ours.
+    /// Any other without groups: its weight gradient is ours, and the way forward where channels are few.
     Dense,
     /// Burn's.
     Other,

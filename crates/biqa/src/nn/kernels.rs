@@ -13,7 +13,7 @@ use crate::wide::Wide;
 pub const RELU6_MAX: f32 = 6.0;
 
 /// Sums are taken in this many interleaved partial sums, added up in order at the end.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// Sizes of one 3x3 depthwise convolution with padding 1.
 #[derive(Clone, Copy, Debug)]
@@ -245,7 +245,7 @@ impl Wide for Relu6Grad<'_> {
     }
 }
 
-/// The sum of a plane, in the fixed order of [`LANES`] partial sums.
+/// The sum of a plane in the order of [`LANES`].
 pub struct Sum<'a>(pub &'a [f32]);
 
 impl Wide for Sum<'_> {
@@ -253,17 +253,31 @@ impl Wide for Sum<'_> {
 
     #[inline(always)]
     fn run(self) -> f32 {
-        let mut acc = [0.0f32; LANES];
-        let (chunks, rest) = self.0.as_chunks::<LANES>();
-        for chunk in chunks {
-            for (a, v) in acc.iter_mut().zip(chunk) {
-                *a += v;
-            }
+        sum(self.0, |v| v)
+    }
+}
+
+/// The sum of `of(v)` in the order of [`LANES`].
+#[inline(always)]
+pub fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &v) in lanes.iter_mut().zip(chunk) {
+            *lane += of(v);
         }
-        for (a, v) in acc.iter_mut().zip(rest) {
-            *a += v;
-        }
-        acc.iter().sum()
+    }
+    for (lane, &v) in lanes.iter_mut().zip(rest) {
+        *lane += of(v);
+    }
+    lanes.iter().sum()
+}
+
+/// `to += from`, number by number.
+#[inline(always)]
+pub fn add(to: &mut [f32], from: &[f32]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to += from;
     }
 }
 

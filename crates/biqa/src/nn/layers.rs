@@ -4,8 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::module::batch_norm;
 use burn::tensor::{Device, Tensor};
 
-use super::autocast::{conv2d, matmul};
+use super::autocast::{Products, conv2d, matmul, products};
 use super::conv::{Walk, conv_act};
+use super::linear::linear;
 use super::norm::{Seen, normalised};
 use super::rows::layer_norm;
 
@@ -41,15 +42,27 @@ impl Linear {
         let mut shape = x.dims();
         let (d_in, rows) = (shape[D - 1], shape[..D - 1].iter().product());
         let x: Tensor<2> = x.reshape([rows, d_in]);
-        let weight = self.weight.val().transpose();
-        // A score's layer is one column: in half precision its numbers would be rounded for nothing.
-        let y = if weight.dims()[1] == 1 { x.matmul(weight) } else { matmul(x, weight) };
-        let y = match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze(),
-            None => y,
-        };
+        let y = self.of_rows(x);
         shape[D - 1] = y.dims()[1];
         y.reshape(shape)
+    }
+
+    /// `[rows, in] -> [rows, out]`
+    fn of_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let weight = self.weight.val();
+        // A score's layer is one column: in half precision its numbers would be rounded for nothing.
+        let is_score = weight.dims()[0] == 1;
+        let y = match &self.bias {
+            Some(bias) if !is_score && products() == Products::F32 => {
+                return linear(x, weight, bias.val());
+            }
+            _ if is_score => x.matmul(weight.transpose()),
+            _ => matmul(x, weight.transpose()),
+        };
+        match &self.bias {
+            Some(bias) => y + bias.val().unsqueeze(),
+            None => y,
+        }
     }
 }
 

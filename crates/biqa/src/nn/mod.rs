@@ -4,6 +4,7 @@
 //! are. A layer is made empty (zeros) on a device and filled by [`crate::weights::load`] or by an
 //! initialiser of the lab.
 
+pub mod attend;
 pub mod autocast;
 pub mod bicubic;
 pub mod channels;
@@ -15,11 +16,13 @@ mod dense;
 pub mod gelu;
 mod kernels;
 pub mod layers;
+pub mod linear;
 pub mod llama;
 pub mod mask;
 pub mod mobilenet;
 pub mod norm;
 pub mod pool;
+mod product;
 pub mod resnet;
 pub mod rows;
 pub mod vit;

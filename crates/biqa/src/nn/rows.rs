@@ -19,12 +19,11 @@ use rayon::prelude::*;
 
 use super::conv::contiguous;
 use super::gelu::exp_of_negative;
+use super::kernels::{LANES, add, sum};
 use crate::wide::{Wide, wide};
 
 /// Rows that a thread takes at once.
 const ROWS: usize = 64;
-/// Sums are taken in this many interleaved partial sums, added up in order at the end.
-const LANES: usize = 16;
 
 /// `exp(x) / sum exp(x)` over the last dimension. A row of nothing but negative infinity is NaN.
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -179,9 +178,9 @@ fn last(x: &FlexTensor) -> usize {
 }
 
 /// `x <- softmax(x)` row by row.
-struct Softmax<'a> {
-    x: &'a mut [f32],
-    d: usize,
+pub(super) struct Softmax<'a> {
+    pub(super) x: &'a mut [f32],
+    pub(super) d: usize,
 }
 
 impl Wide for Softmax<'_> {
@@ -203,10 +202,10 @@ impl Wide for Softmax<'_> {
 }
 
 /// `grad <- y (grad - sum(y grad))` row by row.
-struct SoftmaxGrad<'a> {
-    grad: &'a mut [f32],
-    y: &'a [f32],
-    d: usize,
+pub(super) struct SoftmaxGrad<'a> {
+    pub(super) grad: &'a mut [f32],
+    pub(super) y: &'a [f32],
+    pub(super) d: usize,
 }
 
 impl Wide for SoftmaxGrad<'_> {
@@ -293,22 +292,6 @@ fn moments(row: &[f32], eps: f32) -> [f32; 2] {
     [mean, 1.0 / (var + eps).sqrt()]
 }
 
-/// The sum of `of(v)` in the order of [`LANES`].
-#[inline(always)]
-fn sum(row: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, &v) in lanes.iter_mut().zip(chunk) {
-            *lane += of(v);
-        }
-    }
-    for (lane, &v) in lanes.iter_mut().zip(rest) {
-        *lane += of(v);
-    }
-    lanes.iter().sum()
-}
-
 /// The sum of products in the order of [`LANES`].
 #[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -337,13 +320,6 @@ fn largest(row: &[f32]) -> f32 {
     }
     let rest = rest.iter().chain(&lanes).copied();
     rest.fold(f32::NEG_INFINITY, |largest, v| if v > largest { v } else { largest })
-}
-
-#[inline(always)]
-fn add(to: &mut [f32], from: &[f32]) {
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to += from;
-    }
 }
 
 #[cfg(feature = "train")]

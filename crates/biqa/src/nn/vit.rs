@@ -7,7 +7,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::autocast::matmul;
+use super::attend::attend;
+use super::autocast::{Products, matmul, products};
 use super::gelu::gelu;
 use super::layers::{Conv, LayerNorm, Linear, param};
 use super::rows::softmax;
@@ -318,6 +319,9 @@ impl Attention {
     /// must be left one.
     pub fn forward(&self, x: Tensor<3>, hidden: Option<Tensor<4, Bool>>) -> Tensor<3> {
         let [b, n, d] = x.dims();
+        if products() == Products::F32 {
+            return self.proj.forward(attend(self.qkv.forward(x), hidden, self.heads));
+        }
         let [q, k, v] = self.queries_keys_values(x);
         let scores = scores(q, k); // [b, h, n, n]
         let scores = match hidden {
