@@ -2,10 +2,10 @@
 //! pass.
 //!
 //! Why not Burn's own: composed, heads are copied apart and together again, scores are passed over
-//! four times, and gradients of q, k and v are made in a picture of zeros each (LOG.md has the figures).
-//! Here products read heads where they lie. The definition, `composed`, is Burn's own operations:
-//! what a GPU runs and what tests compare with. The parts that threads share have one size, so the numbers
-//! don't depend on how many there are.
+//! four times, and gradients of q, k and v are made in zeros of the size of all three (LOG.md has the
+//! figures). Here products read heads where they lie. The definition, `composed`, is Burn's own
+//! operations: what a GPU runs and what tests compare with. The parts that threads share have one
+//! size, so the numbers don't depend on how many there are.
 //!
 //! Shapes: `b` images, `n` tokens, `d` channels in `h` heads of `e = d / h`.
 

@@ -1,7 +1,7 @@
 //! A linear layer as one operation, `x W^T + b`, with a hand-written backward pass.
 //!
-//! Why not Burn's own: see `product.rs`. The definition, `composed` and
-//! its gradients, is Burn's own operations: what a GPU runs and what tests compare with.
+//! Why not Burn's own: see `product.rs`. The definition, `composed` and its gradients, is Burn's own
+//! operations: what a GPU runs and what tests compare with.
 //!
 //! Shapes: `r` rows, `i` numbers in, `o` numbers out.
 
