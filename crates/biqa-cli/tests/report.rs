@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::fs;
+use std::path::Path;
+
 use biqa_lab::datasets::Direction;
 use biqa_lab::results::{
     Dataset, Figure, Figures, Image, Part, Protocol, ProtocolName, Repeat, Results, Subject,
@@ -158,6 +161,23 @@ fn runs_in_one_folder_stand_side_by_side() {
     let text = place.read("report.md");
     assert!(text.starts_with("# 3 runs side by side"));
     assert!(text.contains("all/one.csv less all/two.csv"));
+}
+
+/// What docs/results/README.md says to type.
+#[test]
+fn the_results_that_are_kept_stand_side_by_side() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/results/papers");
+    let folders = fs::read_dir(kept).expect("results are kept");
+    let runs: Vec<String> = folders
+        .map(|folder| folder.expect("a folder").path().join("honest").display().to_string())
+        .collect();
+    let mut words = vec!["report", "-q"];
+    words.extend(runs.iter().map(String::as_str));
+    let place = Place::new();
+    place.biqa(&words).ends(0);
+    let text = place.read("report.md");
+    assert!(text.starts_with(&format!("# {} runs side by side", runs.len())), "{text}");
+    assert!(text.contains("**deiqt-tiny, last epoch**"), "{text}");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //!
 //! Shapes: `b` images, `c` input channels, `o` output channels, `h w` rows and columns.
 
-use burn::backend::ops::{FloatTensorOps, ModuleOps};
+use burn::backend::ops::ModuleOps;
 use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
 use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
@@ -20,11 +20,8 @@ use super::kernels::{
     BiasAct, Depthwise, DepthwiseForward, DepthwiseInputGrad, DepthwiseWeightGrad, RELU6_MAX,
     Relu6Grad, Sum,
 };
+use super::product::Matrix;
 use crate::wide::wide;
-
-/// Images whose weight gradients of a 1x1 convolution are made before they are added up: enough
-/// for the cores, few enough for their caches.
-const TOGETHER: usize = 4;
 
 /// How a square kernel goes over a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,15 +153,13 @@ impl ConvActOps for Flex {
         let x = x.to_contiguous();
         match Kind::of(&x, &weight, walk) {
             Kind::Pointwise => {
-                let [b, c, h, w] = dims(&x);
-                let o = weight.layout().shape()[0];
-                let weight = weight.to_contiguous().reshape([1, o, c].into());
-                Self::float_matmul(weight, x.reshape([b, c, h * w].into()))
-                    .reshape([b, o, h, w].into())
+                let ([b, c, h, w], [o, ..]) = (dims(&x), dims(&weight));
+                let weight = weight.to_contiguous();
+                let weight = Matrix::rows(weight.storage(), [o, c]);
+                tensor(dense::mix(weight, x.storage(), h * w), &[b, o, h, w])
             }
-            Kind::Dense if dense::is_for_products(dims(&x), dims(&weight), walk) => {
-                dense::forward(&x, &weight.to_contiguous(), walk)
-            }
+            Kind::Dense => dense::forward(&x, &weight.to_contiguous(), walk)
+                .unwrap_or_else(|| Self::conv2d(x, weight, None, walk.options())),
             _ => Self::conv2d(x, weight, None, walk.options()),
         }
     }
@@ -190,13 +185,13 @@ impl ConvActOps for Flex {
         match Kind::of(&x, &weight, walk) {
             Kind::Depthwise(s) => depthwise_input_grad(&x, &weight, &grad, s),
             Kind::Pointwise => {
-                let [b, c, h, w] = dims(&x);
-                let o = weight.layout().shape()[0];
-                let weight = weight.to_contiguous().reshape([1, o, c].into());
-                Self::float_matmul(weight.transpose(1, 2), grad.reshape([b, o, h * w].into()))
-                    .reshape([b, c, h, w].into())
+                let ([b, c, h, w], [o, ..]) = (dims(&x), dims(&weight));
+                let weight = weight.to_contiguous();
+                let weight = Matrix::rows(weight.storage(), [o, c]);
+                tensor(dense::mix(weight.t(), grad.storage(), h * w), &[b, c, h, w])
             }
-            Kind::Dense | Kind::Other => Self::conv2d_x_backward(x, weight, grad, walk.options()),
+            Kind::Dense => dense::input_grad(&x, &weight.to_contiguous(), &grad, walk),
+            Kind::Other => Self::conv2d_x_backward(x, weight, grad, walk.options()),
         }
     }
 
@@ -210,17 +205,9 @@ impl ConvActOps for Flex {
         match Kind::of(&x, &weight, walk) {
             Kind::Depthwise(s) => depthwise_weight_grad(&x, &grad, s),
             Kind::Pointwise => {
-                let [b, c, h, w] = dims(&x);
-                let o = weight.layout().shape()[0];
-                let grad = grad.reshape([b, o, h * w].into());
-                let x = x.reshape([b, c, h * w].into()).transpose(1, 2);
-                let sums = (0..b).step_by(TOGETHER).map(|first| {
-                    let n = TOGETHER.min(b - first);
-                    let part = |t: &FlexTensor| t.narrow(0, first, n);
-                    Self::float_sum_dim(Self::float_matmul(part(&grad), part(&x)), 0)
-                });
-                let sum = sums.reduce(Self::float_add).expect("a batch has an image");
-                sum.reshape([o, c, 1, 1].into())
+                let ([_, c, h, w], [o, ..]) = (dims(&x), dims(&weight));
+                let (x, grad) = (x.storage(), grad.storage());
+                tensor(dense::mix_weight_grad(x, grad, [o, c], h * w), &[o, c, 1, 1])
             }
             Kind::Dense => dense::weight_grad(&x, &weight, &grad, walk),
             Kind::Other => Self::conv2d_weight_backward(x, weight, grad, walk.options()),
@@ -246,7 +233,7 @@ impl ConvActOps for Flex {
 enum Kind {
     Depthwise(Depthwise),
     Pointwise,
-    /// Any other without groups: its weight gradient is ours, and the way forward where channels are few.
+    /// Any other without groups.
     Dense,
     /// Burn's.
     Other,

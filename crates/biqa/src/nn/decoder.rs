@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::autocast::matmul;
 use super::gelu::gelu;
-use super::layers::{LayerNorm, Linear, param};
+use super::layers::{LayerNorm, Linear, affine, param};
 use super::rows::softmax;
 use super::vit::{check_ratio, hidden};
 
@@ -144,7 +144,7 @@ impl MultiheadAttention {
         let first = part as usize * d;
         let weight = self.in_proj_weight.val().narrow(0, first, d);
         let bias = self.in_proj_bias.val().narrow(0, first, d);
-        let y = matmul(x, weight.transpose().unsqueeze()) + bias.unsqueeze();
+        let y = affine(x, weight, Some(bias));
         y.reshape([b, n, self.heads, d / self.heads]).swap_dims(1, 2)
     }
 

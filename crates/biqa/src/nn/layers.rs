@@ -37,32 +37,38 @@ impl Linear {
 
     /// `[.., in] -> [.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        // As one matrix: a product for every picture would make a weight's gradient for each of
-        // them, only to be added up.
-        let mut shape = x.dims();
-        let (d_in, rows) = (shape[D - 1], shape[..D - 1].iter().product());
-        let x: Tensor<2> = x.reshape([rows, d_in]);
-        let y = self.of_rows(x);
-        shape[D - 1] = y.dims()[1];
-        y.reshape(shape)
+        affine(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
+}
 
-    /// `[rows, in] -> [rows, out]`
-    fn of_rows(&self, x: Tensor<2>) -> Tensor<2> {
-        let weight = self.weight.val();
-        // A score's layer is one column: in half precision its numbers would be rounded for nothing.
-        let is_score = weight.dims()[0] == 1;
-        let y = match &self.bias {
-            Some(bias) if !is_score && products() == Products::F32 => {
-                return linear(x, weight, bias.val());
-            }
-            _ if is_score => x.matmul(weight.transpose()),
-            _ => matmul(x, weight.transpose()),
-        };
-        match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze(),
-            None => y,
+/// `x W^T + b` of `x [.., in]`, `weight [out, in]` and `bias [out]`: `[.., out]`.
+pub fn affine<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    // As one matrix: a product for every picture would make a weight's gradient for each of them,
+    // only to be added up.
+    let mut shape = x.dims();
+    let (d_in, rows) = (shape[D - 1], shape[..D - 1].iter().product());
+    shape[D - 1] = weight.dims()[0];
+    affine_of_rows(x.reshape([rows, d_in]), weight, bias).reshape(shape)
+}
+
+/// `[rows, in] -> [rows, out]`
+fn affine_of_rows(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    // A score's layer is one column: in half precision its numbers would be rounded for nothing.
+    let is_score = weight.dims()[0] == 1;
+    let y = match &bias {
+        Some(bias) if !is_score && products() == Products::F32 => {
+            return linear(x, weight, bias.clone());
         }
+        _ if is_score => x.matmul(weight.transpose()),
+        _ => matmul(x, weight.transpose()),
+    };
+    match bias {
+        Some(bias) => y + bias.unsqueeze(),
+        None => y,
     }
 }
 

@@ -39,6 +39,11 @@ impl<'a> Matrix<'a> {
         Self::new(data, shape, [shape[1], 1])
     }
 
+    /// Rows and columns.
+    pub fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
     /// Its transpose.
     pub fn t(self) -> Self {
         let ([m, n], [rows, columns]) = (self.shape, self.strides);
@@ -185,6 +190,24 @@ mod tests {
         let mut out = [f32::NAN; 9];
         product(&mut out, 3, Old::Lost, Matrix::rows(&a, [3, 4]), Matrix::rows(&b, [4, 3]));
         assert!(out.iter().all(|v| v.is_finite()));
+    }
+
+    #[test]
+    fn a_row_is_the_same_among_others_and_on_any_number_of_threads() {
+        let (k, n) = (300, 333);
+        let (x, y) = (numbers(200 * k, 1), numbers(k * n, 2));
+        let rows_of = |m: usize, threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut out = vec![0.0; m * n];
+            let [a, b] =
+                [(&x, [m, k]), (&y, [k, n])].map(|(data, shape)| Matrix::rows(data, shape));
+            pool.install(|| product(&mut out, n, Old::Lost, a, b));
+            out
+        };
+        let all = rows_of(200, 1);
+        for (m, threads) in [(2, 1), (5, 1), (7, 2), (65, 3), (200, 2), (200, 5)] {
+            assert_eq!(rows_of(m, threads), all[..m * n], "{m} rows on {threads} threads");
+        }
     }
 
     #[test]
