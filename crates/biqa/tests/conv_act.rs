@@ -35,7 +35,7 @@ impl Conv {
 }
 
 /// Every kind that has a kernel of its own, and what is left to Burn.
-const CONVS: [(&str, Conv); 16] = [
+const CONVS: [(&str, Conv); 17] = [
     ("depthwise", Conv { c: 6, o: 6, k: 3, stride: 1, padding: 1, groups: 6 }),
     ("depthwise, stride 2", Conv { c: 6, o: 6, k: 3, stride: 2, padding: 1, groups: 6 }),
     ("depthwise of 20 channels", Conv { c: 20, o: 20, k: 3, stride: 1, padding: 1, groups: 20 }),
@@ -51,11 +51,12 @@ const CONVS: [(&str, Conv); 16] = [
     ("more padding than kernel", Conv { c: 2, o: 3, k: 2, stride: 3, padding: 3, groups: 1 }),
     ("two groups", Conv { c: 4, o: 6, k: 3, stride: 1, padding: 1, groups: 2 }),
     ("dense of more channels", Conv { c: 5, o: 17, k: 3, stride: 1, padding: 1, groups: 1 }),
+    ("dense of many channels", Conv { c: 102, o: 2, k: 3, stride: 1, padding: 1, groups: 1 }),
     ("one channel", Conv { c: 1, o: 1, k: 3, stride: 2, padding: 1, groups: 1 }),
 ];
 
 /// Rows and columns: the least, odd and even, longer than a vector register, a product for some
-/// images together, for each, for some of its rows.
+/// images together, for each, for some of its rows, for some rows of images together.
 const SIZES: [[usize; 2]; 9] =
     [[1, 1], [1, 5], [2, 2], [3, 8], [7, 6], [19, 40], [25, 23], [33, 32], [130, 131]];
 
@@ -182,5 +183,18 @@ fn a_frozen_weight_has_no_gradient_and_the_others_keep_theirs() {
         let whole = found(kind, 2, [7, 6], Act::Relu6, true);
         assert_eq!(host(&x.grad(&grads).expect("dx")), whole[1].1, "{name}");
         assert_eq!(host(&bias.grad(&grads).expect("db")), whole[3].1, "{name}");
+    }
+}
+
+#[test]
+fn a_kernel_that_does_not_fit_is_refused() {
+    let device = Device::flex();
+    let x = tensor("x", [1, 4, 5, 5], 1.0, &device);
+    let kernels = [([2, 5, 1, 1], 1), ([2, 4, 1, 3], 1), ([2, 4, 1, 1], 2), ([3, 2, 3, 3], 2)];
+    for (shape, groups) in kernels {
+        let weight = tensor("weight", shape, 1.0, &device);
+        let walk = Walk { stride: 1, padding: 0, groups };
+        let work = std::panic::AssertUnwindSafe(|| conv(x.clone(), weight, walk));
+        assert!(std::panic::catch_unwind(work).is_err(), "{shape:?} in {groups} groups");
     }
 }

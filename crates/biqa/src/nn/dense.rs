@@ -14,23 +14,24 @@ use super::conv::{Walk, dims, tensor};
 use super::kernels::add;
 use super::product::{Matrix, Old, product};
 
-/// Places of the output that one product runs over at least, where a batch has as many: enough for
-/// its speed.
+/// Places of the output for whose weight gradient images are taken together: enough for a product's
+/// speed.
 const PLACES: usize = 1024;
-/// Numbers that the taps of those places meet at most, but for a row of the output: what a core's
+/// Numbers that the taps of an image's part meet at most, but for a row of the output: what a core's
 /// cache holds.
 const NUMBERS: usize = 1 << 19;
 /// Images whose weight gradients of a 1x1 convolution are made before they are added up: enough
 /// for the cores, few enough for their caches.
 const TOGETHER: usize = 4;
 
-/// Every place's channels by a matrix: images of `[columns of the matrix, places]` one after the other
-/// become such of `[rows, places]`. A 1x1 convolution, and with the transpose its input's gradient.
-pub fn mix(by: Matrix, x: &[f32], places: usize) -> Vec<f32> {
+/// Every place's channels by a matrix: `b` images of `[columns of the matrix, places]` one after the
+/// other become such of `[rows, places]`. A 1x1 convolution, and with the transpose its input's gradient.
+pub fn mix(by: Matrix, x: &[f32], [b, places]: [usize; 2]) -> Vec<f32> {
     let [o, c] = by.shape();
-    let [of_x, of_out] = [c, o].map(|channels| (channels * places).max(1));
-    let mut out = vec![0.0; x.len() / of_x * of_out];
-    out.par_chunks_exact_mut(of_out).zip(x.par_chunks_exact(of_x)).for_each(|(out, x)| {
+    let mut out = vec![0.0; b * o * places];
+    let of_image = [c, o].map(|channels| (channels * places).max(1));
+    let images = x.par_chunks_exact(of_image[0]);
+    out.par_chunks_exact_mut(of_image[1]).zip(images).for_each(|(out, x)| {
         product(out, places, Old::Lost, by, Matrix::rows(x, [c, places]));
     });
     out

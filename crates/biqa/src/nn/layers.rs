@@ -48,7 +48,8 @@ pub fn affine<const D: usize>(
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
     // As one matrix: a product for every picture would make a weight's gradient for each of them,
-    // only to be added up.
+    // only to be added up. The last digits of a row may depend on how many there are; scores are made
+    // crop by crop.
     let mut shape = x.dims();
     let (d_in, rows) = (shape[D - 1], shape[..D - 1].iter().product());
     shape[D - 1] = weight.dims()[0];

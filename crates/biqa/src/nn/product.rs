@@ -5,7 +5,8 @@
 //! is the same library, `gemm`, called in the same way. This is the one place in the crates with
 //! `unsafe`.
 //!
-//! Who calls: [`super::linear`], [`super::attend`] and [`super::dense`], for the CPU device.
+//! Who calls: [`super::linear`], [`super::attend`], [`super::dense`] and [`super::conv`], for the CPU
+//! device.
 
 use gemm::Parallelism;
 
@@ -192,6 +193,8 @@ mod tests {
         assert!(out.iter().all(|v| v.is_finite()));
     }
 
+    /// Of more than one row: a single one, small products and a transpose have kernels of their own,
+    /// which add in another order.
     #[test]
     fn a_row_is_the_same_among_others_and_on_any_number_of_threads() {
         let (k, n) = (300, 333);
