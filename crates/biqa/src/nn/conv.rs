@@ -3,8 +3,8 @@
 //! Why not `conv2d` and `clamp`: measured on the CPU device of Burn 0.22.1, a training step of
 //! MobileNetV2 or a ResNet spends most of its time in the weight gradient (of a depthwise
 //! convolution one convolution a channel, of any other a convolution with a kernel as large as the
-//! picture), and in the passes over memory of bias and clamp; and a photo's score in 1x1 convolutions,
-//! which products that write where they should take .73 of the time for (LOG.md has the figures). The
+//! picture), and in the passes over memory of bias and clamp; a photo's score takes .73 of the time
+//! where its convolutions are products that write where they should (LOG.md has the figures). The
 //! trait's default bodies, Burn's own operations, are the definition, which tests compare with.
 //!
 //! Shapes: `b` images, `c` input channels, `o` output channels, `h w` rows and columns.
