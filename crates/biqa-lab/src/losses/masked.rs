@@ -19,8 +19,9 @@ pub fn log_sum_exp(x: Tensor<2>, taken: &[bool]) -> Tensor<2> {
 
 /// `ln(1 + e^x)`, without overflow.
 pub fn softplus(x: Tensor<2>) -> Tensor<2> {
-    let tail = (x.clone().abs() * -1.0).exp().log1p();
-    x.clamp_min(0.0) + tail
+    let size = x.clone().abs();
+    // max(x, 0) by halves: its slope at 0, where that of `size` is 0, is the 1/2 of the function.
+    (x + size.clone()) * 0.5 + (size * -1.0).exp().log1p()
 }
 
 #[cfg(test)]
@@ -52,5 +53,17 @@ mod tests {
         assert_eq!(found[1], 300.0);
         assert!((found[2] / 2.0611537e-9 - 1.0).abs() < 1e-5, "{found:?}");
         assert_eq!(found[3], 0.0);
+    }
+
+    /// Equal similarities give 0 exactly.
+    #[test]
+    fn the_slope_of_softplus_is_the_logistic_function_at_0_too() {
+        let x = Tensor::from_data([[0.0, 2.0, -2.0, 300.0, LOG_ZERO]], &Device::flex().autodiff());
+        let x = x.require_grad();
+        let grads = softplus(x.clone()).sum().backward();
+        let found = host(&x.grad(&grads).expect("a gradient"));
+        for (found, expected) in found.iter().zip([0.5, 0.880797, 0.119203, 1.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
     }
 }
