@@ -42,6 +42,16 @@ impl Groups {
         }
     }
 
+    /// The numbering of GlintIQA's code: CSIQ's references are sorted descending
+    /// (`papers/glintiqa.md`, 4.2).
+    pub fn of_glintiqa(manifest: &Manifest, digests: Option<&[Digest]>) -> Groups {
+        let mut groups = Groups::published(manifest, digests);
+        if manifest.dataset == "csiq" {
+            groups.0.reverse();
+        }
+        groups
+    }
+
     /// The numbering of published code: reference pictures by name, images by their row in the
     /// label file.
     pub fn published(manifest: &Manifest, digests: Option<&[Digest]>) -> Groups {
@@ -122,6 +132,15 @@ mod tests {
         assert_eq!(Groups::published(&set, None).0, [[0], [1], [2]]);
         let set = manifest(&[("1", "b"), ("2", "a"), ("3", "a")]);
         assert_eq!(Groups::published(&set, None).0, [vec![1, 2], vec![0]]);
+    }
+
+    /// papers/glintiqa.md, 4.2.
+    #[test]
+    fn glintiqas_code_numbers_the_references_of_csiq_from_the_last() {
+        let mut set = manifest(&[("1", "b"), ("2", "a"), ("3", "c"), ("4", "a")]);
+        assert_eq!(Groups::of_glintiqa(&set, None).0, [vec![1, 3], vec![0], vec![2]]);
+        set.dataset = "csiq".to_owned();
+        assert_eq!(Groups::of_glintiqa(&set, None).0, [vec![2], vec![0], vec![1, 3]]);
     }
 
     #[test]

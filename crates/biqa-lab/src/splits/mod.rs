@@ -264,7 +264,7 @@ pub fn split(
             drawn(manifest, &groups, &order, options)?
         }
         Rule::PythonRounds { seed } => {
-            let groups = Groups::published(manifest, joined);
+            let groups = Groups::of_glintiqa(manifest, joined);
             let seed = i128::from(*seed) * (i128::from(options.index) + 1);
             let order = python_orders(seed, groups.0.len(), 1).pop().unwrap_or_default();
             drawn(manifest, &groups, &order, options)?

@@ -131,6 +131,13 @@ impl<'a, M: Method> Run<'a, M> {
         let group = method.needs().group;
         let plan =
             Plan::new(&recipe.train, options.train.len(), group).map_err(TrainError::Data)?;
+        if plan.fewest() < recipe.train.batch {
+            let photos = plan.fewest();
+            method.check(photos).map_err(|reason| {
+                let last = "the last batch of an epoch (train.drop_last = false)";
+                TrainError::Data(format!("{last} has {photos}: {reason}"))
+            })?;
+        }
         let stages: Vec<M> = method.first().into_iter().chain([method]).collect();
         // Before the folder is claimed: weights that don't fit must leave no run behind.
         let (net, from) = start(&stages[0], options)?;
@@ -240,7 +247,7 @@ impl<'a, M: Method> Run<'a, M> {
                 let Some(current) = learner.take() else { return false };
                 let next = cut.and_then(|cut| {
                     taken.push(cut);
-                    if taken.len() < batch {
+                    if taken.len() < self.plan.photos_of(self.step) {
                         return Ok(current);
                     }
                     self.take_step(current, std::mem::take(&mut taken), progress)

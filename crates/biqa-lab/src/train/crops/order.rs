@@ -13,13 +13,23 @@ pub(super) struct Plan {
     batch: usize,
     /// How often the list that is shuffled holds every photo.
     passes: u64,
-    /// Whether what is left of a list behind its last whole batch is dropped, as the papers' code
-    /// does; else the next list goes on within the batch.
-    drops: bool,
+    /// What becomes of the photos of a list behind its last whole batch.
+    rest: Rest,
     /// Steps of an epoch.
     pub per_epoch: u64,
     /// Steps of a stage.
     pub total: u64,
+}
+
+/// What becomes of the photos of a list behind its last whole batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// They are left out, as most of the papers' code does.
+    Dropped,
+    /// They are a batch of their own.
+    Kept,
+    /// The next list goes on within the batch.
+    Joined,
 }
 
 /// A photo's turn.
@@ -35,9 +45,16 @@ impl Plan {
     /// The plan of a stage over `photos` photos, `group` crops each time.
     pub fn new(train: &Train, photos: usize, group: usize) -> Result<Self, String> {
         let Train { batch, epochs, passes, budget, .. } = *train;
-        let (passes, per_epoch) = match (passes, budget) {
-            (Some(passes), _) => (passes, photos as u64 * passes / batch as u64),
-            (None, budget) => (1, budget.unwrap_or(0) / (epochs * (batch * group) as u64)),
+        let (rest, passes, per_epoch) = match (passes, budget) {
+            (Some(passes), _) if train.drop_last => {
+                (Rest::Dropped, passes, photos as u64 * passes / batch as u64)
+            }
+            (Some(passes), _) => {
+                (Rest::Kept, passes, (photos as u64 * passes).div_ceil(batch as u64))
+            }
+            (None, budget) => {
+                (Rest::Joined, 1, budget.unwrap_or(0) / (epochs * (batch * group) as u64))
+            }
         };
         if photos as u64 * passes > MOST_TURNS {
             return Err(format!(
@@ -52,23 +69,41 @@ impl Plan {
                  train.budget"
             ));
         }
-        let drops = train.passes.is_some();
-        Ok(Self { photos, batch, passes, drops, per_epoch, total: per_epoch * epochs })
+        Ok(Self { photos, batch, passes, rest, per_epoch, total: per_epoch * epochs })
+    }
+
+    /// Photos of a step.
+    pub fn photos_of(&self, step: u64) -> usize {
+        (self.begins(step + 1) - self.begins(step)) as usize
+    }
+
+    /// Photos of the smallest step.
+    pub fn fewest(&self) -> usize {
+        self.photos_of(self.per_epoch - 1)
+    }
+
+    /// Turns before a step.
+    fn begins(&self, step: u64) -> u64 {
+        match self.rest {
+            Rest::Kept => {
+                let within = step % self.per_epoch * self.batch as u64;
+                step / self.per_epoch * self.used() + within
+            }
+            Rest::Dropped | Rest::Joined => step * self.batch as u64,
+        }
     }
 
     /// The turns of a stage from a step on.
     pub fn from(self, step: u64, seed: u64, stage: usize) -> Order {
-        let end = self.total * self.batch as u64;
-        let next = step * self.batch as u64;
+        let (next, end) = (self.begins(step), self.begins(self.total));
         Order { plan: self, seed, stage, next, end, shuffled: None }
     }
 
     /// Turns taken from one shuffled list.
     fn used(&self) -> u64 {
-        if self.drops {
-            self.per_epoch * self.batch as u64
-        } else {
-            self.photos as u64 * self.passes
+        match self.rest {
+            Rest::Dropped => self.per_epoch * self.batch as u64,
+            Rest::Kept | Rest::Joined => self.photos as u64 * self.passes,
         }
     }
 }
@@ -138,6 +173,27 @@ mod tests {
         assert_eq!(plan.from(0, 0, 0).count(), 24);
     }
 
+    /// papers/glintiqa.md, 4.4: 30 steps an epoch of LIVEC's 930 photos.
+    #[test]
+    fn the_last_batch_that_is_not_whole_may_be_kept() {
+        let keys = "batch = 4\nepochs = 3\npasses = 1\ndrop_last = false";
+        let plan = Plan::new(&train(keys), 10, 1).expect("a plan");
+        assert_eq!((plan.per_epoch, plan.total, plan.fewest()), (3, 9, 2));
+        assert_eq!((0..6).map(|i| plan.photos_of(i)).collect::<Vec<_>>(), [4, 4, 2, 4, 4, 2]);
+        let turns: Vec<Turn> = plan.from(0, 0, 0).collect();
+        assert_eq!(turns.len(), 30);
+        for (epoch, turns) in turns.chunks(10).enumerate() {
+            let mut photos: Vec<usize> = turns.iter().map(|t| t.photo).collect();
+            photos.sort_unstable();
+            assert_eq!(photos, (0..10).collect::<Vec<_>>());
+            assert!(turns.iter().all(|t| t.round == epoch as u64));
+        }
+        let livec = train("batch = 32\nepochs = 300\npasses = 1\ndrop_last = false");
+        let livec = Plan::new(&livec, 930, 1).expect("a plan");
+        assert_eq!((livec.per_epoch, livec.fewest()), (30, 2));
+        assert_eq!(Plan::new(&train(keys), 12, 1).expect("a plan").fewest(), 4);
+    }
+
     #[test]
     fn a_budget_counts_the_crops_of_the_run() {
         let plan = Plan::new(&train("batch = 4\nepochs = 3\nbudget = 960"), 10, 4).expect("a plan");
@@ -154,12 +210,13 @@ mod tests {
 
     #[test]
     fn a_stage_goes_on_anywhere_as_it_would_have() {
-        for keys in ["batch = 3\nepochs = 4\npasses = 2", "batch = 3\nepochs = 4\nbudget = 97"] {
-            let plan = Plan::new(&train(keys), 8, 1).expect("a plan");
+        for keys in ["passes = 2", "budget = 97", "passes = 2\ndrop_last = false"] {
+            let plan = Plan::new(&train(&format!("batch = 3\nepochs = 4\n{keys}")), 8, 1);
+            let plan = plan.expect("a plan");
             let whole: Vec<Turn> = plan.from(0, 5, 1).collect();
             for step in 0..=plan.total {
                 let rest: Vec<Turn> = plan.from(step, 5, 1).collect();
-                assert_eq!(rest, whole[3 * step as usize..], "{keys}: step {step}");
+                assert_eq!(rest, whole[plan.begins(step) as usize..], "{keys}: step {step}");
             }
         }
     }

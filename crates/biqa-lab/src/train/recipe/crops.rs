@@ -213,6 +213,10 @@ pub struct Train {
     /// How often an epoch sees every photo, each time with crops of its own.
     #[serde(default)]
     pub passes: Option<u64>,
+    /// Whether an epoch of passes leaves out the photos behind its last whole batch; else they are a
+    /// batch of their own. Left out of a recipe's digest where it is true.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub drop_last: bool,
     /// Instead: crops of the whole run.
     #[serde(default)]
     pub budget: Option<u64>,
@@ -235,6 +239,15 @@ pub struct Train {
 
 fn one() -> usize {
     1
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -365,7 +378,7 @@ impl Looks {
 
 impl Train {
     fn check(&self) -> Result<(), String> {
-        let Self { batch, accumulate, epochs, passes, budget, ema_decay, .. } = self;
+        let Self { batch, accumulate, epochs, passes, budget, drop_last, ema_decay, .. } = self;
         if *batch == 0 || *accumulate == 0 || !batch.is_multiple_of(*accumulate) {
             return Err(format!(
                 "train: batch {batch} can't be cut into {accumulate} equal parts (accumulate)"
@@ -377,6 +390,10 @@ impl Train {
         if passes.is_some() == budget.is_some() {
             let expected = "train: give passes (times an epoch sees every photo) or budget (crops \
                             of the run), one of them";
+            return Err(expected.to_owned());
+        }
+        if !drop_last && (budget.is_some() || *accumulate > 1) {
+            let expected = "train: drop_last = false is for passes without accumulate";
             return Err(expected.to_owned());
         }
         if !(0.0..1.0).contains(ema_decay) {
