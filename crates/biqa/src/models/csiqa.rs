@@ -244,7 +244,7 @@ impl Csiqa {
         hidden: impl Fn(usize) -> Option<Tensor<4, Bool>>,
     ) -> CsiqaOutput {
         // (1):  z_0 = [local ; cls ; t + pos]
-        let patches = self.patch_embed.forward(x);
+        let patches = deit::patches(&self.patch_embed, x, self.side);
         let summaries = [&self.local_token, &self.cls_token];
         let input = deit::tokens(summaries, patches.clone(), &self.pos_embed);
         let [b, n, d] = input.dims();

@@ -192,7 +192,7 @@ impl Deiqt {
     /// `[b, 3, size, size]`, normalised, to every intermediate result.
     pub fn forward(&self, x: Tensor<4>) -> DeiqtOutput {
         // (1), (2):  z_0 = [cls ; t + pos]
-        let patches = self.patch_embed.forward(x);
+        let patches = deit::patches(&self.patch_embed, x, self.side);
         let input = deit::tokens([&self.cls_token], patches.clone(), &self.pos_embed);
 
         // (3) to (5)

@@ -18,6 +18,8 @@ fn the_paper_size_has_the_counted_parameters_under_their_names() {
     let net = Deiqt::new(&DeiqtConfig::default(), &Device::flex());
     assert_eq!(count(&net), (194, 24_043_776));
     let all = collect(&net);
+    let head = all.iter().filter(|(name, _)| name.starts_with("head."));
+    assert_eq!(head.map(|(_, a)| a.data.len()).sum::<usize>(), 2_369_280);
     for (name, shape) in [
         ("cls_token", vec![1, 1, 384]),
         ("pos_embed", vec![1, 196, 384]),
@@ -144,6 +146,8 @@ fn permuting_patches_with_their_positions_keeps_the_score() {
     let rows = rows.map(|row| Tensor::cat(row.iter().map(|&p| patch(p)).collect(), 3));
     let shuffled = Tensor::cat(rows.collect(), 2);
     let plain = host(&filled(empty.clone(), |_| {}).score(x.clone()));
+    let alone = host(&filled(empty.clone(), |_| {}).score(shuffled.clone()));
+    assert!((alone[0] - plain[0]).abs() > 1e-4, "positions count: {alone:?}, {plain:?}");
     let change = |all: &mut Arrays| reorder(all.get_mut("pos_embed").expect("positions"), &order);
     close(&host(&filled(empty, change).score(shuffled)), &plain, 1e-5);
 }
@@ -245,6 +249,31 @@ fn a_missing_or_misshapen_encoder_tensor_is_named() {
     assert_eq!(missing, ["blocks.1.norm2.bias"]);
     assert_eq!(unused, ["blocks.9.odd"]);
     assert_eq!(misshapen, [("norm.weight".to_owned(), vec![24], vec![3])]);
+}
+
+/// Its scales are part of DeiT III: only a plain ViT is without.
+#[test]
+fn a_deit_that_lost_all_its_scales_is_refused() {
+    let (config, empty) = smoke();
+    let mut file = deit_file(&empty, config.embed_dim);
+    file.retain(|name, _| !name.contains(".gamma_"));
+    let all = with_head(&empty, encoder_arrays(file, &config.encoder()));
+    let error = load(empty, all, "deit.pth", "deiqt").expect_err("half a network");
+    let WeightsError::Mismatch { missing, .. } = error else { panic!("{error}") };
+    assert_eq!(missing.len(), 2 * config.depth, "{missing:?}");
+}
+
+#[test]
+fn a_picture_of_another_size_is_refused() {
+    let (_, net) = smoke();
+    let net = filled(net, |_| {});
+    for [h, w] in [[33, 33], [32, 40], [16, 64], [8, 8]] {
+        let picture = Tensor::<4>::zeros([1, 3, h, w], &Device::flex());
+        let work = std::panic::AssertUnwindSafe(|| net.score(picture));
+        let said = std::panic::catch_unwind(work).expect_err("another size");
+        let said = said.downcast_ref::<String>().expect("words");
+        assert!(said.contains("the network takes 32 x 32"), "{said}");
+    }
 }
 
 /// A plain ViT, whose class token has a position and whose blocks have no LayerScale, is the same

@@ -198,7 +198,7 @@ impl LmlIqa {
 
     /// `[b, 3, size, size] -> [b, n, d]`: what the last block starts from.
     pub fn before_last(&self, x: Tensor<4>) -> Tensor<3> {
-        let patches = self.patch_embed.forward(x);
+        let patches = deit::patches(&self.patch_embed, x, self.side);
         let input = deit::tokens([&self.cls_token], patches, &self.pos_embed);
         let first = self.blocks.len().saturating_sub(1);
         self.blocks[..first].iter().fold(input, |z, block| block.forward(z, None))

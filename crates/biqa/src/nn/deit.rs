@@ -77,6 +77,19 @@ pub fn patch_embed(config: &VitConfig, device: &Device) -> PatchEmbed {
     PatchEmbed::new(config.embed_dim, config.patch_size, device)
 }
 
+/// A picture's patches, `[b, 3, side, side] -> [b, p, d]`.
+///
+/// # Panics
+/// Where the picture is of another size than its positions are for.
+pub fn patches(embed: &PatchEmbed, x: Tensor<4>, side: usize) -> Tensor<3> {
+    let [_, _, height, width] = x.dims();
+    assert!(
+        [height, width] == [side; 2],
+        "a picture of {width} x {height} pixels; the network takes {side} x {side}"
+    );
+    embed.forward(x)
+}
+
 /// The encoder's tensors out of a pre-trained file, under the names of this family.
 ///
 /// Taken as they come: the DeiT III authors' files (`gamma_1`). Renamed: timm's DeiT III
@@ -90,8 +103,8 @@ pub fn encoder_arrays(arrays: Arrays, config: &VitConfig) -> Arrays {
         .filter(|(name, _)| !["head.weight", "head.bias"].contains(&name.as_str()))
         .map(|(name, array)| (renamed(&name), array))
         .collect();
-    give_the_class_token_its_position(&mut found, config);
-    if !found.keys().any(|name| name.ends_with(".gamma_1") || name.ends_with(".gamma_2")) {
+    let plain = give_the_class_token_its_position(&mut found, config);
+    if plain && !found.keys().any(|name| name.ends_with(".gamma_1") || name.ends_with(".gamma_2")) {
         for i in 0..config.depth {
             for gamma in ["gamma_1", "gamma_2"] {
                 let d = config.embed_dim;
@@ -108,17 +121,18 @@ fn renamed(name: &str) -> String {
     name.replace(".ls1.gamma", ".gamma_1").replace(".ls2.gamma", ".gamma_2")
 }
 
-/// A `pos_embed` of `p + 1` positions loses the first, which is added to `cls_token`.
-fn give_the_class_token_its_position(arrays: &mut Arrays, config: &VitConfig) {
+/// A `pos_embed` of `p + 1` positions loses the first, which is added to `cls_token`. Whether it had
+/// so many.
+fn give_the_class_token_its_position(arrays: &mut Arrays, config: &VitConfig) -> bool {
     let (p, d) = (config.patches(), config.embed_dim);
     let shaped = |name: &str, shape: &[usize]| arrays.get(name).is_some_and(|a| a.shape == shape);
     if !shaped("pos_embed", &[1, p + 1, d]) || !shaped("cls_token", &[1, 1, d]) {
-        return;
+        return false;
     }
     let (Some(positions), Some(mut token)) =
         (arrays.remove("pos_embed"), arrays.remove("cls_token"))
     else {
-        return;
+        return false;
     };
     for (t, position) in token.data.iter_mut().zip(&positions.data) {
         *t += position;
@@ -126,4 +140,5 @@ fn give_the_class_token_its_position(arrays: &mut Arrays, config: &VitConfig) {
     let patches = Array { shape: vec![1, p, d], data: positions.data[d..].to_vec() };
     arrays.insert("pos_embed".to_owned(), patches);
     arrays.insert("cls_token".to_owned(), token);
+    true
 }

@@ -45,7 +45,7 @@ pub fn read_pth(path: &Path) -> Result<Arrays, WeightsError> {
         return Err(format(format!("its tensors claim {claimed} bytes; the file has {held}")));
     }
     let mut arrays = Arrays::new();
-    let wrapped = ["model.", "state_dict."]
+    let wrapped = ["state_dict.", "model."]
         .into_iter()
         .find(|wrapper| reader.tensors().keys().any(|key| key.starts_with(wrapper)));
     let of_network = |key: &str| wrapped.is_none_or(|wrapper| key.starts_with(wrapper));
