@@ -9,6 +9,7 @@
 
 mod address;
 mod bsr;
+mod counts;
 mod field;
 mod filter;
 mod hsv;

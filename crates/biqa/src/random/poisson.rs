@@ -23,6 +23,8 @@ enum Method {
     Inversion(Inversion),
     /// From 10.
     Rejection(Rejection),
+    /// The cumulative distribution, added up anew for each number.
+    Walk(f64),
 }
 
 /// The cumulative distribution, as far as it grows, and where to begin in it.
@@ -92,6 +94,18 @@ fn cumulative(lambda: f64) -> Vec<f64> {
     sums
 }
 
+/// The first k with `u < P(0) + ... + P(k)`.
+fn walked(lambda: f64, u: f64) -> f64 {
+    let (mut k, mut p) = (0.0, libm::exp(-lambda));
+    let mut c = p;
+    while u >= c && k < MOST {
+        k += 1.0;
+        p *= lambda / k;
+        c += p;
+    }
+    k
+}
+
 impl Poisson {
     /// The distribution of mean `lambda`; always 0 unless `lambda` is finite and positive.
     pub fn new(lambda: f64) -> Poisson {
@@ -104,6 +118,23 @@ impl Poisson {
         })
     }
 
+    /// The distribution of mean `lambda` for a number or two: [`Poisson::new`] without its tables, which
+    /// draws the same numbers.
+    pub fn once(lambda: f64) -> Poisson {
+        Poisson(if !(lambda.is_finite() && lambda > 0.0) {
+            Method::Zero
+        } else if lambda < 10.0 {
+            Method::Walk(lambda)
+        } else {
+            Method::Rejection(Rejection::without_table(lambda))
+        })
+    }
+
+    /// [`Poisson::new`] or [`Poisson::once`], whichever gives `numbers` of them sooner.
+    pub fn of_some(lambda: f64, numbers: usize) -> Poisson {
+        if numbers < Rejection::kept(lambda) { Poisson::once(lambda) } else { Poisson::new(lambda) }
+    }
+
     /// Element `index` of field `tag`.
     #[inline]
     pub fn draw(&self, draws: &Draws, tag: u32, index: u32) -> f64 {
@@ -114,6 +145,10 @@ impl Poisson {
                 method.number(unit53(w0, w1))
             }
             Method::Rejection(method) => method.draw(draws, tag, index),
+            Method::Walk(lambda) => {
+                let [w0, w1, _, _] = draws.block(index, 0, tag);
+                walked(*lambda, unit53(w0, w1))
+            }
         }
     }
 
@@ -135,6 +170,9 @@ impl Poisson {
             Method::Zero => out.fill(0.0),
             Method::Inversion(method) => wide(Fill { method, draws, tag, places, out }),
             Method::Rejection(method) => wide(Fill { method, draws, tag, places, out }),
+            Method::Walk(_) => (0_u32..)
+                .zip(out)
+                .for_each(|(place, out)| *out = self.draw(draws, tag, places.at(place))),
         }
     }
 }
@@ -281,9 +319,22 @@ impl Inversion {
 
 impl Rejection {
     fn new(lambda: f64) -> Self {
+        let mut method = Self::without_table(lambda);
+        if lambda <= MOST_KEPT {
+            method.bounds = (0..Self::kept(lambda)).map(|k| method.formula(k as f64)).collect();
+        }
+        method
+    }
+
+    /// Bounds that are kept: up to some 20 standard deviations above the mean.
+    fn kept(lambda: f64) -> usize {
+        (2.0 * lambda + 20.0 * lambda.sqrt()) as usize
+    }
+
+    fn without_table(lambda: f64) -> Self {
         let b = 0.931 + 2.53 * lambda.sqrt();
         let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-        let mut method = Self {
+        Self {
             lambda,
             ln_lambda: libm::log(lambda),
             a: -0.059 + 0.02483 * b,
@@ -291,13 +342,7 @@ impl Rejection {
             ln_inverse_alpha: libm::log(inverse_alpha),
             vr: 0.9277 - 3.6224 / (b - 2.0),
             bounds: Vec::new(),
-        };
-        if lambda <= MOST_KEPT {
-            // Some 20 standard deviations above the mean.
-            let kept = 2.0 * lambda + 20.0 * lambda.sqrt();
-            method.bounds = (0..kept as u32).map(|k| method.formula(f64::from(k))).collect();
         }
-        method
     }
 
     /// What the logarithms of an attempt may reach for the number `k`, 0 or more.
@@ -307,6 +352,10 @@ impl Rejection {
 
     /// The number of the first attempt that succeeds.
     fn draw(&self, draws: &Draws, tag: u32, index: u32) -> f64 {
+        let [number] = self.at_once(&draws.block(index, 0, tag).map(|word| [word]));
+        if number >= 0.0 {
+            return number;
+        }
         for attempt in 0..ATTEMPTS {
             let words = draws.block(index, attempt, tag);
             let [number] = self.attempts(&words.map(|word| [word]));
@@ -360,12 +409,13 @@ impl Rejection {
             tried[i] = if counts { f64::NEG_INFINITY } else { there };
         }
         // A number in the low bits of a sum is its place in the table.
-        let last = self.bounds.len().saturating_sub(1) as f64;
+        let kept = self.bounds.len() as f64;
+        let last = (kept - 1.0).max(0.0);
         let mut places = [0_u64; N];
         let mut beyond = false;
         for i in 0..N {
             places[i] = (numbers[i].clamp(0.0, last) + TWO_POW_52).to_bits() & 0xffff_ffff;
-            beyond |= numbers[i] > last;
+            beyond |= numbers[i] >= kept;
         }
         let mut bounds = [f64::NEG_INFINITY; N];
         for i in 0..N {
@@ -385,77 +435,5 @@ impl Rejection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::Key;
-
-    /// The method as the specification writes it, step by step.
-    fn specified(lambda: f64, draws: &Draws, tag: u32, index: u32) -> f64 {
-        if lambda < 10.0 {
-            let [w0, w1, _, _] = draws.block(index, 0, tag);
-            let u = unit53(w0, w1);
-            let (mut k, mut p) = (0.0, libm::exp(-lambda));
-            let mut c = p;
-            while u >= c && k < MOST {
-                k += 1.0;
-                p *= lambda / k;
-                c += p;
-            }
-            return k;
-        }
-        let b = 0.931 + 2.53 * lambda.sqrt();
-        let a = -0.059 + 0.02483 * b;
-        let (ia, vr) = (1.1239 + 1.1328 / (b - 3.4), 0.9277 - 3.6224 / (b - 2.0));
-        for attempt in 0.. {
-            let [w0, w1, w2, w3] = draws.block(index, attempt, tag);
-            let (u, v) = (unit53(w0, w1) - 0.5, unit53(w2, w3));
-            let us = 0.5 - u.abs();
-            if us == 0.0 {
-                continue;
-            }
-            let k = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
-            if us >= 0.07 && v <= vr {
-                return k;
-            }
-            if k < 0.0 || (us < 0.013 && v > us) {
-                continue;
-            }
-            let bound = -lambda + k * libm::log(lambda) - libm::lgamma(k + 1.0);
-            let tried = libm::log(v) + libm::log(ia) - libm::log(a / (us * us) + b);
-            if v <= 0.0 || tried <= bound {
-                return k;
-            }
-        }
-        unreachable!("some attempt succeeds")
-    }
-
-    #[test]
-    fn single_draws_and_batches_are_the_specified_method() {
-        let draws = Key(0x51e3_9173_0a2f_9872).at(3);
-        for lambda in [1e-3, 0.3, 3.0, 8.0, 9.99, 10.0, 16.0, 40.0, 250.0, 1e4, 1e5] {
-            let counts = Poisson::new(lambda);
-            let first = u32::MAX - 1000;
-            let mut batch = vec![0.0; 5003];
-            counts.draw_into(&draws, 2, first, &mut batch);
-            for (i, &found) in (0_u32..).zip(&batch) {
-                let index = first.wrapping_add(i);
-                let expected = specified(lambda, &draws, 2, index);
-                assert_eq!(found, expected, "mean {lambda}, element {index} of a batch");
-                assert_eq!(counts.draw(&draws, 2, index), expected, "mean {lambda}, {index}");
-            }
-            let listed: Vec<u32> = (0..1001_u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();
-            let mut found = vec![0.0; listed.len()];
-            counts.draw_at(&draws, 2, &listed, &mut found);
-            for (&index, found) in listed.iter().zip(found) {
-                assert_eq!(found, counts.draw(&draws, 2, index), "mean {lambda}, {index} listed");
-            }
-        }
-    }
-
-    #[test]
-    fn no_mean_gives_no_counts() {
-        let mut out = [1.0; 3];
-        Poisson::new(f64::NAN).draw_into(&Key(1).at(0), 1, 0, &mut out);
-        assert_eq!(out, [0.0; 3]);
-    }
-}
+#[path = "poisson_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! The operations that only BSRGAN has (`papers/degradations.md`, section 4). Called through the
 //! table only; its JPEG is `kadid:jpeg`, its Gaussian noise `re:noise`.
 
+use super::counts::of_levels;
 use super::field::with_normals;
 use super::filter::{Border, Kernel, gaussian_f32, separable};
 use super::resize::{Mode, resize as resized};
@@ -22,16 +23,22 @@ pub(super) fn oval(side: usize, theta: f64, along: f64, across: f64) -> Kernel {
     })
 }
 
-/// [`oval`], border reflected, not clipped.
+/// [`oval`], border reflected.
 pub(super) fn blur_aniso(picture: &RgbF32, kernel: &Kernel) -> RgbF32 {
-    picture.with_data(kernel.apply(picture.data(), picture.shape(), Border::Mirror))
+    picture.with_data(clipped(kernel.apply(picture.data(), picture.shape(), Border::Mirror)))
 }
 
-/// A round Gaussian, border reflected, not clipped.
+/// To [0, 1], as all operations of the family give it: section 1 excepts those of `re:` alone.
+fn clipped(mut data: Vec<f32>) -> Vec<f32> {
+    data.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
+    data
+}
+
+/// A round Gaussian, border reflected.
 pub(super) fn blur_iso(picture: &RgbF32, side: usize, sigma: f64) -> RgbF32 {
     let line = gaussian_f32(sigma, side / 2);
     let data = separable(picture.data(), picture.shape(), &line, &line, Border::Mirror);
-    picture.with_data(data)
+    picture.with_data(clipped(data))
 }
 
 /// A Gaussian shifted by `(factor - 1) / 2` pixels, and of its result every `factor`-th pixel.
@@ -59,11 +66,12 @@ pub(super) fn decimate(
         row.as_chunks::<3>().0.iter().step_by(factor).for_each(|p| data.extend_from_slice(p));
     }
     let side = |n: u32| n.div_ceil(factor as u32);
-    Ok(RgbF32 { width: side(picture.width), height: side(picture.height), data })
+    let (width, height) = (side(picture.width), side(picture.height));
+    Ok(RgbF32 { width, height, data: clipped(data) })
 }
 
 /// To a size: `area` covers exactly when shrinking, `bilinear` and `bicubic` sample points, `smooth`
-/// is the antialiased cubic. Not clipped.
+/// is the antialiased cubic. What overshoots is clipped.
 pub(super) fn resize(
     picture: &RgbF32,
     height: usize,
@@ -73,7 +81,7 @@ pub(super) fn resize(
     picture.check_result("bsr:resize", [width, height], 1)?;
     let shape = picture.shape();
     let data = resized(picture.data(), shape, (width, height), None, mode, |w| w as f32);
-    Ok(RgbF32 { width: width as u32, height: height as u32, data })
+    Ok(RgbF32 { width: width as u32, height: height as u32, data: clipped(data) })
 }
 
 /// The upper left part.
@@ -113,21 +121,19 @@ pub(super) fn correlated(
 
 /// Photon noise of a picture with `vals` photons at white: of every value, or of the gray.
 pub(super) fn poisson(picture: &RgbF32, vals: f64, gray: bool, draws: &Draws) -> RgbF32 {
-    let count = |v: f64, i: u32| Poisson::new(v * vals).draw(draws, FIELD, i) / vals;
-    let mut data = Vec::with_capacity(picture.data.len());
     let levels = picture.to_levels();
-    for (p, pixel) in levels.data().as_chunks::<3>().0.iter().enumerate() {
-        let p = p as u32;
-        let v = pixel.map(|q| f64::from(q) / 255.0);
-        let noisy = if gray {
+    let mut data = Vec::with_capacity(picture.data.len());
+    if gray {
+        for (p, pixel) in (0_u32..).zip(levels.data().as_chunks::<3>().0) {
+            let v = pixel.map(|q| f64::from(q) / 255.0);
             let luma = 0.299 * v[0] + 0.587 * v[1] + 0.114 * v[2];
-            let noise = count(luma, p) - luma;
-            v.map(|v| v + noise)
-        } else {
-            let first = p.wrapping_mul(3);
-            [0, 1, 2].map(|c: u32| count(v[c as usize], first.wrapping_add(c)))
-        };
-        data.extend(noisy.map(|v| v.clamp(0.0, 1.0) as f32));
+            // A gray is hardly ever met twice.
+            let noise = Poisson::once(luma * vals).draw(draws, FIELD, p) / vals - luma;
+            data.extend(v.map(|v| (v + noise).clamp(0.0, 1.0) as f32));
+        }
+    } else {
+        let counts = of_levels(levels.data(), |q| q as f64 / 255.0 * vals, draws, FIELD);
+        data.extend(counts.iter().map(|&count| (f64::from(count) / vals).clamp(0.0, 1.0) as f32));
     }
     picture.with_data(data)
 }

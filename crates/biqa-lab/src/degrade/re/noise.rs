@@ -1,9 +1,10 @@
 //! `re:noise` and `re:poisson`.
 
+use super::super::counts::of_levels;
 use super::super::field::{with_normal, with_normals};
 use super::super::picture::level_of;
 use super::super::{RgbF32, level};
-use biqa::random::{Draws, Poisson};
+use biqa::random::Draws;
 
 /// The tag of the fields.
 const FIELD: u32 = 1;
@@ -35,20 +36,10 @@ pub(in super::super) fn poisson(picture: &RgbF32, scale: f64, gray: bool, draws:
     } else {
         picture.data().iter().map(|&v| level(v)).collect()
     };
-    let of_level = Places::of(&levels);
-    let present = |q: &usize| !of_level.at(*q).is_empty();
-    let vals = (0..256).filter(present).count().next_power_of_two() as f64;
-    // Values of one level have one mean: they are drawn together. No mean is above 256.
-    let mut counted = vec![0_u16; levels.len()];
-    let mut counts = Vec::new();
-    for q in (0..256).filter(present) {
-        let places = of_level.at(q);
-        counts.resize(places.len(), 0.0);
-        Poisson::new(q as f64 / 255.0 * vals).draw_at(draws, FIELD, places, &mut counts);
-        for (&place, &count) in places.iter().zip(&counts) {
-            counted[place as usize] = count as u16;
-        }
-    }
+    let mut present = [false; 256];
+    levels.iter().for_each(|&q| present[usize::from(q)] = true);
+    let vals = present.iter().filter(|there| **there).count().next_power_of_two() as f64;
+    let counted = of_levels(&levels, |q| q as f64 / 255.0 * vals, draws, FIELD);
     let shares: [f64; 256] = std::array::from_fn(|q| q as f64 / 255.0);
     let one = vals.recip(); // exact: a power of two
     let noise = |i: usize| scale * (f64::from(counted[i]) * one - shares[usize::from(levels[i])]);
@@ -60,35 +51,4 @@ pub(in super::super) fn poisson(picture: &RgbF32, scale: f64, gray: bool, draws:
         data.extend_from_slice(&[noisy(0), noisy(1), noisy(2)]);
     }
     picture.with_data(data)
-}
-
-/// Where each level stands.
-struct Places {
-    /// Level by level, in order within each.
-    all: Vec<u32>,
-    /// Where a level's begin, and where the last ones end.
-    starts: [usize; 257],
-}
-
-impl Places {
-    fn of(levels: &[u8]) -> Self {
-        let mut starts = [0; 257];
-        for &q in levels {
-            starts[usize::from(q) + 1] += 1;
-        }
-        for q in 0..256 {
-            starts[q + 1] += starts[q];
-        }
-        let (mut all, mut next) = (vec![0; levels.len()], starts);
-        for (place, &q) in (0_u32..).zip(levels) {
-            let next = &mut next[usize::from(q)];
-            all[*next] = place;
-            *next += 1;
-        }
-        Self { all, starts }
-    }
-
-    fn at(&self, level: usize) -> &[u32] {
-        &self.all[self.starts[level]..self.starts[level + 1]]
-    }
 }
