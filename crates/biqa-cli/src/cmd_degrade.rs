@@ -2,6 +2,7 @@
 
 mod set;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -13,7 +14,7 @@ use biqa_lab::sheet::sheet;
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
 use crate::output::columns;
-use crate::words::{out, shown, wrapped};
+use crate::words::{out, say, shown, wrapped};
 
 /// Side of what a contact sheet shows of a picture.
 const SHEET_SIDE: u32 = 192;
@@ -28,8 +29,8 @@ pub fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
         there(Path::new(name))?;
     }
     // clap asks for none of these where another way of degrading is given.
-    if args.stretch && !args.kadid {
-        bail!("--stretch is for --kadid; in an address it is the operation kadid:stretch");
+    if args.no_stretch && !args.kadid {
+        bail!("--no-stretch is for --kadid: nothing else is stretched before and after");
     }
     if args.count != 1 && args.random.is_none() {
         bail!("--count is for --random: an address and --kadid make the same copies every time");
@@ -38,6 +39,9 @@ pub fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
         return contact_sheet(args, &output);
     }
     let copies = copies(args)?;
+    if let (Some(plan), false) = (&args.random, args.run.quiet) {
+        say(&format!("plan {plan}: {}", size(plan)));
+    }
     match (&copies, single(args)) {
         (Copies::Given(_) | Copies::Drawn(_, 1), Some(source)) if !output.is_dir() => {
             one(args, &copies, &source, &output)
@@ -55,7 +59,7 @@ fn copies(args: &DegradeArgs) -> anyhow::Result<Copies> {
             copies
         }
         (None, Some(plan)) => Copies::Drawn(*plan, args.count),
-        (None, None) => Copies::Kadid { stretch: args.stretch },
+        (None, None) => Copies::Kadid { stretch: !args.no_stretch },
     })
 }
 
@@ -105,8 +109,12 @@ fn contact_sheet(args: &DegradeArgs, output: &Path) -> anyhow::Result<Exit> {
 
 /// Refuses to write over a file, and over the picture itself even with --force.
 fn refuse(args: &DegradeArgs, source: &Path, output: &Path) -> anyhow::Result<()> {
-    if output.extension().is_some_and(|e| !e.eq_ignore_ascii_case("png")) {
-        bail!("{} would hold a PNG picture; take a name that ends in .png", shown(output));
+    if output.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
+        let folder = "or a folder that is there";
+        bail!(
+            "{} would hold a PNG picture; take a name that ends in .png, {folder}",
+            shown(output)
+        );
     }
     if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty())
         && !folder.is_dir()
@@ -128,6 +136,18 @@ fn refuse(args: &DegradeArgs, source: &Path, output: &Path) -> anyhow::Result<()
     Ok(())
 }
 
+/// How many compositions a plan has, and where other readings of its paper stand.
+fn size(plan: &Plan) -> String {
+    let readings = match plan {
+        Plan::Qpt { .. } => "; other readings of QPT's space: biqa degrade --list",
+        _ => "",
+    };
+    match plan.size() {
+        Some(size) => format!("{size} compositions with levels{readings}"),
+        None => "beyond counting: continuous parameters, or above 2^128".to_owned(),
+    }
+}
+
 /// Columns that a line of the list with its parameters and its summary may take.
 const LIST_COLUMNS: usize = 126;
 
@@ -145,22 +165,21 @@ fn list() -> anyhow::Result<Exit> {
             out!("{name:<34} {parameters:<30} {}", op.summary);
         }
     }
-    for (name, reason) in UNAVAILABLE {
-        if narrow {
-            out!("{name}");
-            let room = columns().unwrap_or(LIST_COLUMNS).saturating_sub(5).max(20);
-            for line in wrapped(&format!("not available: {reason}"), room) {
-                out!("     {line}");
-            }
-        } else {
-            out!("{name:<34} not available: {reason}");
+    let room = columns().map_or(LIST_COLUMNS, |columns| columns.min(LIST_COLUMNS)).max(40) - 5;
+    let reasons: BTreeSet<&str> = UNAVAILABLE.iter().map(|(_, reason)| *reason).collect();
+    for reason in reasons {
+        let of = UNAVAILABLE.iter().filter(|(_, other)| *other == reason);
+        let names: Vec<&str> = of.map(|(name, _)| *name).collect();
+        out!("not available: {reason}:");
+        for line in wrapped(&names.join(" "), room) {
+            out!("     {line}");
         }
     }
     for name in Plan::NAMES {
-        let size = match Plan::named(name).and_then(|plan| plan.size()) {
-            Some(size) => format!("{size} compositions with levels"),
-            None => "beyond counting: continuous parameters, or above 2^128".to_owned(),
-        };
+        let Some(plan) = Plan::named(name) else { continue };
+        // What other readings there are stands below.
+        let size = size(&plan);
+        let size = size.split(';').next().unwrap_or_default();
         if narrow {
             out!("plan {name}");
             out!("     {size}");

@@ -19,6 +19,37 @@ fn one_picture_is_degraded_and_its_address_makes_it_again() {
 const RANDOM: [&str; 11] =
     ["degrade", "photos", "-o", "out", "--random", "qpt", "--count", "2", "--seed", "5", "-q"];
 
+#[test]
+fn a_plan_is_qpts_where_none_is_named_and_its_size_is_said() {
+    let place = Place::with_photos(1);
+    let to = |out: &str, more: &[&str]| {
+        let args = ["degrade", "photos/00.ppm", "-o", out, "--seed", "3", "--random"];
+        place.biqa(&[&args[..], more].concat()).ends(0)
+    };
+    let (bare, named) = (to("a.png", &[]), to("b.png", &["qpt"]));
+    assert_eq!(bare.stdout, named.stdout);
+    let said = "plan qpt: 64097340625 compositions with levels";
+    assert!(bare.stderr.contains(said), "{}", bare.stderr);
+    let other = to("c.png", &["qpt+space=26+draws=3"]).stderr;
+    assert!(other.contains("2197000 compositions"), "{other}");
+}
+
+/// What the release does to a whole picture (papers/degradations.md, section 2).
+#[test]
+fn kadids_copies_are_stretched_unless_told_otherwise() {
+    let place = Place::new();
+    place.file("a.ppm", common::ppm(64, 50, 3));
+    for (out, more, stretched) in [("a", &[][..], true), ("b", &["--no-stretch"], false)] {
+        let args = ["degrade", "a.ppm", "-o", out, "--kadid", "-q"];
+        place.biqa(&[&args[..], more].concat()).ends(0);
+        let manifest = place.read(&format!("{out}/manifest.csv"));
+        let rows = || manifest.lines().skip(1);
+        assert_eq!(rows().count(), 125);
+        let both = |row: &str| row.matches("/kadid:stretch").count() == 2;
+        assert!(rows().all(|row| both(row) == stretched), "{out}");
+    }
+}
+
 /// The paths of a manifest's rows.
 fn paths(manifest: &str) -> Vec<String> {
     let path = |row: &str| row.split(',').next().expect("a field").to_owned();
@@ -60,9 +91,9 @@ fn a_folder_gets_a_manifest_and_a_stopped_run_goes_on() {
 fn what_would_be_ignored_or_misnamed_is_refused() {
     let place = Place::with_photos(1);
     for (more, words) in [
-        (&["-o", "a.png", "--ops", "kadid:jpeg@1", "--stretch"][..], "--stretch is for --kadid"),
+        (&["-o", "a.png", "--ops", "kadid:jpeg@1", "--no-stretch"][..], "is for --kadid"),
         (&["-o", "a.png", "--ops", "kadid:jpeg@1", "--count", "2"], "--count is for --random"),
-        (&["-o", "a.png", "--sheet", "--stretch"], "--stretch is for --kadid"),
+        (&["-o", "a.png", "--sheet", "--no-stretch"], "--no-stretch is for --kadid"),
         (&["-o", "a.jpg", "--ops", "kadid:jpeg@1"], "take a name that ends in .png"),
         (&["-o", "no/a.png", "--ops", "kadid:jpeg@1"], "there is no folder no"),
     ] {

@@ -11,7 +11,7 @@ use super::RunArgs;
 // By hand, because clap writes the choice between flags on one line, however long it gets.
 const USAGE: &str = "\
 biqa degrade [OPTIONS] --ops <ADDRESS> -o <OUT> <PATH>...
-       biqa degrade [OPTIONS] --random <PLAN> -o <OUT> <PATH>...
+       biqa degrade [OPTIONS] --random [<PLAN>] -o <OUT> <PATH>...
        biqa degrade [OPTIONS] --kadid -o <OUT> <PATH>...
        biqa degrade [OPTIONS] --sheet -o <OUT.png> <PATH>
        biqa degrade --list";
@@ -19,7 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   biqa degrade photo.jpg -o worse.png --ops kadid:jpeg@3
   biqa degrade photos -o degraded --random qpt --count 2 --seed 7
-  biqa degrade photos -o kadis --kadid --stretch
+  biqa degrade photos -o kadis --kadid
   biqa degrade photo.jpg -o sheet.png --sheet";
 
 /// Degrade pictures: by an address, at random, or as KADID-10k does
@@ -36,7 +36,7 @@ pub struct DegradeArgs {
     pub paths: Vec<OsString>,
 
     /// PNG to write, or folder of the copies and their manifest.csv
-    #[arg(short, long, value_name = "OUT", required_unless_present = "list")]
+    #[arg(short, long, alias = "out", value_name = "OUT", required_unless_present = "list")]
     #[arg(value_hint = ValueHint::AnyPath, help_heading = "Output")]
     pub output: Option<PathBuf>,
 
@@ -46,11 +46,12 @@ pub struct DegradeArgs {
     #[arg(long, value_name = "ADDRESS", help_heading = "Degradation")]
     pub ops: Option<String>,
 
-    /// Compositions of a plan: qpt, shuffle, groups, real-esrgan, bsrgan or bsrgan-plus
+    /// Compositions of a plan: qpt, shuffle, groups, real-esrgan, bsrgan or bsrgan-plus [alone: qpt]
     ///
     /// What differs from the paper's choice stands behind it: qpt+draws=3+orders=2 (also space=26,
     /// distinct=1), shuffle+orders=2, groups+most=7, real-esrgan+scale=4.
-    #[arg(long, value_name = "PLAN", help_heading = "Degradation")]
+    #[arg(long, value_name = "PLAN", num_args = 0..=1, default_missing_value = "qpt")]
+    #[arg(help_heading = "Degradation")]
     pub random: Option<Plan>,
 
     /// Compositions of each picture
@@ -60,12 +61,14 @@ pub struct DegradeArgs {
     pub count: u32,
 
     /// Every distortion of KADID-10k at five levels, under its file names NAME_TT_LL.png
+    ///
+    /// The range of values is stretched before and after, as in KADIS-700k.
     #[arg(long, help_heading = "Degradation")]
     pub kadid: bool,
 
-    /// Stretch the range of values before and after, as KADIS-700k does
+    /// Leave the range of values as it is before and after KADID-10k's distortions
     #[arg(long, requires = "kadid", help_heading = "Degradation")]
-    pub stretch: bool,
+    pub no_stretch: bool,
 
     /// One picture's middle with every distortion of KADID-10k at five levels, on a sheet
     #[arg(long, help_heading = "Degradation")]

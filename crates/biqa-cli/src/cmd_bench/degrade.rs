@@ -58,6 +58,7 @@ const ASKED: &[(f64, &[&str])] = &[
             "qpt:multiplicative_noise",
             "re:noise",
             "re:poisson",
+            "bsr:poisson",
         ],
     ),
     (
@@ -69,7 +70,7 @@ const ASKED: &[(f64, &[&str])] = &[
 ];
 
 /// Operations without levels, at values in the middle of what their plans draw.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 18] = [
     "kadid:stretch",
     "re:usm",
     "re:blur+kind=iso+ksize=21+sx=2",
@@ -78,6 +79,12 @@ const OTHERS: [&str; 12] = [
     "re:noise+sigma=12+gray=0",
     "re:poisson+scale=1.5+gray=0",
     "re:jpeg+q=35.5",
+    "re:resize+h=300+w=400+mode=bicubic",
+    "bsr:blur_aniso+radius=9+theta=1+l1=4+l2=2",
+    "bsr:blur_iso+radius=9+sigma=1.5",
+    "bsr:resize+h=192+w=256+mode=bicubic",
+    "bsr:poisson+vals=1000+gray=0",
+    "bsr:poisson+vals=10000+gray=1",
     "q:contrast+f=0.5",
     "q:saturation+f=1.7",
     "q:hue+f=0.2",

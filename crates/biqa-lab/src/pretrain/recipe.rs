@@ -341,12 +341,14 @@ pub(super) const LEAST_HELD_OUT: usize = 4;
 
 impl ViewsConfig {
     fn check(&self) -> Result<(), String> {
-        let Self { images, degradations, orders, pair, window, .. } = *self;
+        let Self { images, degradations, draws, orders, pair, window, .. } = *self;
         if images == 0 || degradations == 0 || images * degradations < 2 {
             return Err("images times degradations must be 2 or more".to_owned());
         }
-        if orders == 0 {
-            return Err("orders must be 1 or more".to_owned());
+        // Written and read, a plan is held against the operations that an address has room for; none
+        // at all is a control.
+        if draws > 0 || orders == 0 {
+            self.plan().to_string().parse::<Plan>().map_err(|e| format!("draws, orders: {e}"))?;
         }
         let ordered = 0.0 <= pair.iou_low && pair.iou_low <= pair.iou_high && pair.iou_high <= 1.0;
         if !(32..=4096).contains(&pair.patch) || !ordered {
@@ -423,6 +425,16 @@ mod tests {
             error.ends_with("there are qpt-full, qpt-small, qpt-mobilenet, qpt-vit"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn more_operations_than_an_address_holds_are_refused() {
+        let (recipe, _) = PretrainRecipe::open(Path::new("qpt-mobilenet")).expect("a recipe");
+        for (draws, orders, words) in [(40, 2, "may need 80"), (5, 0, "orders")] {
+            let views = ViewsConfig { draws, orders, ..recipe.views.clone() };
+            let error = views.check().expect_err("too many, or none");
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]

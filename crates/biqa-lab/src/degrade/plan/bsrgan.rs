@@ -144,7 +144,7 @@ impl Chain<'_> {
         } else {
             let sigma = self.draws.uniform(0.1, 0.6 * factor);
             let small = self.width.min(self.height) < self.factor;
-            if self.factor > 1 && !small {
+            if !small {
                 self.text.push(format_args!("bsr:decimate+sigma={sigma}+factor={}", self.factor));
                 self.width = self.width.div_ceil(self.factor);
                 self.height = self.height.div_ceil(self.factor);

@@ -140,7 +140,7 @@ impl Values {
 const LOOSE: &str = "the specification does not say to the pixel how this port computes it";
 
 /// Operations of the specification that are not computed: name, reason.
-pub const UNAVAILABLE: [(&str, &str); 17] = [
+pub const UNAVAILABLE: [(&str, &str); 16] = [
     ("arniqa:lens_blur", LOOSE),
     ("arniqa:color_shift", LOOSE),
     ("arniqa:jitter", LOOSE),
@@ -148,7 +148,6 @@ pub const UNAVAILABLE: [(&str, &str); 17] = [
     ("arniqa:quantize", LOOSE),
     ("arniqa:color_block", LOOSE),
     ("reiqa:gaussian_blur", LOOSE),
-    ("reiqa:lens_blur", LOOSE),
     ("reiqa:motion_blur", LOOSE),
     ("reiqa:color_diffusion", LOOSE),
     ("reiqa:color_shift", LOOSE),

@@ -172,7 +172,16 @@ pub(super) static ARNIQA: [Distortion; 18] = [
 ];
 
 /// Re-IQA's, by KADID's numbers.
-pub(super) static REIQA: [Distortion; 11] = [
+pub(super) static REIQA: [Distortion; 12] = [
+    row(
+        "reiqa",
+        2,
+        "lens_blur",
+        &[number("radius", 0.1, 30.0, Level)],
+        &[[1.0, 2.0, 4.0, 6.0, 8.0]],
+        "cut to 8 bits",
+        |p, v, _| Ok(ports::truncated(&kadid::lens_blur(p, v.at(0)))),
+    ),
     row("reiqa", 7, "saturate_hsv", FACTOR, HSV, "clipped", |p, v, _| {
         Ok(ports::truncated(&ports::saturate_hsv(p, v.at(0))))
     }),
