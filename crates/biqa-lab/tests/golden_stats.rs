@@ -13,7 +13,10 @@ use biqa_lab::stats::{
 
 #[test]
 fn golden_every_stats_case_is_within_its_tolerance() {
-    let summary = golden::run(&["stats-", "glintiqa-split-"], &[], |case| {
+    let summary = golden::run(&["stats-", "glintiqa-"], &[], |case| {
+        if case.model != "python_shuffle" && case.name.starts_with("glintiqa-") {
+            return Err(GoldenError::Elsewhere("golden_methods"));
+        }
         let found = match case.model.as_str() {
             "ranks" => ranks_case(case)?,
             "srcc" => correlation_case(case, srcc)?,

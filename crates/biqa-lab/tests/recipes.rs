@@ -223,3 +223,141 @@ fn precision_is_a_part_of_the_digest_where_it_is_not_the_default() {
         assert!(error.contains("f32") && error.contains("bf16"), "{error}");
     }
 }
+
+/// What a recipe leaves out is what the specifications' tables of keys state.
+#[test]
+fn the_defaults_are_those_of_the_specifications() {
+    use biqa::models as m;
+    use biqa_lab::methods::{csfiqa, csiqa, deiqt, glintiqa, lmliqa, qpt};
+    use serde_json::{Value, json, to_value};
+    let mut wrong = Vec::new();
+    let mut check = |name: &str, found: [serde_json::Result<Value>; 2], expected: [Value; 2]| {
+        for (found, expected) in found.into_iter().zip(expected) {
+            let found = found.expect("plain data");
+            if found != expected {
+                wrong.push(format!("{name}:\n{found}\n{expected}"));
+            }
+        }
+    };
+    macro_rules! defaults {
+        ($config:ty, $options:ty) => {
+            [to_value(<$config>::default()), to_value(<$options>::default())]
+        };
+    }
+    let vit = json!({
+        "image_size": 224, "patch_size": 16, "embed_dim": 384, "depth": 12, "num_heads": 6,
+        "mlp_ratio": 4, "qkv_bias": true,
+    });
+    let with = |more: Value| {
+        let mut all = vit.clone();
+        let (Some(all_keys), Value::Object(more)) = (all.as_object_mut(), more) else {
+            panic!("objects");
+        };
+        all_keys.extend(more);
+        all
+    };
+    // papers/deiqt.md, section 9.
+    let decoder = json!({
+        "encoder_norm_eps": 1e-6, "decoder_norm_eps": 1e-5, "decoder_depth": 1, "decoder_heads": 6,
+        "decoder_mlp_ratio": 4, "layer_scale_init": 1e-4, "panel": 6,
+    });
+    check(
+        "deiqt",
+        defaults!(m::deiqt::DeiqtConfig, deiqt::DeiqtOptions),
+        [with(decoder.clone()), json!({"beta": 1.0})],
+    );
+    // papers/csiqa.md, section 6.
+    let mut of_csiqa = with(decoder);
+    if let Some(keys) = of_csiqa.as_object_mut() {
+        keys.remove("panel");
+        keys.insert("mask_eval".to_owned(), json!("none"));
+    }
+    check(
+        "csiqa",
+        defaults!(m::csiqa::CsiqaConfig, csiqa::CsiqaOptions),
+        [
+            of_csiqa,
+            json!({
+                "mask": {"enabled": true, "ratio": 0.3, "layout": "intended"},
+                "contrast": {
+                    "enabled": true, "weight": 0.1, "temperature": 0.3, "layers": "all",
+                    "features": "all_tokens", "pos": 0.1, "pos_pool": 0.2, "neg": 0.4,
+                    "neg_pool": 0.6, "hard": true, "hard_pos": 0.1, "hard_neg": 0.4,
+                    "teacher": "frozen", "ema_keep": 0.999,
+                },
+                "init_local": "random",
+                "beta": 1.0,
+            }),
+        ],
+    );
+    // papers/lml-iqa.md, section 8.
+    check(
+        "lmliqa",
+        defaults!(m::lmliqa::LmlIqaConfig, lmliqa::LmlIqaOptions),
+        [
+            json!({
+                "encoder": {
+                    "img_size": 224, "patch_size": 16, "embed_dim": 384, "depth": 12,
+                    "num_heads": 6, "mlp_ratio": 4,
+                },
+                "queries": 6, "dec_heads": 6, "proj_dim": 128,
+            }),
+            json!({
+                "n_crops": 4, "saliency": "global_cls", "tau": 0.2, "w_intra": 1.0, "w_inter": 1.0,
+                "w_cluster": 0.0, "mutual": "saliency", "tau_mut": 0.5, "mu": null,
+                "ema_warmup": false, "reg_crops": "all", "beta": 1.0, "lambda_con": 0.1,
+                "lambda_mut": 0.1, "score_with": "student",
+            }),
+        ],
+    );
+    // papers/csfiqa.md, section 10.
+    check(
+        "csfiqa",
+        defaults!(m::csfiqa::CsfiqaConfig, csfiqa::CsfiqaOptions),
+        [
+            json!({
+                "encoder": "crossvit_small_240", "crop": 224, "sfa": true,
+                "sfa_scope": "large_query", "sfa_heads": 6, "afs": true,
+                "afs_ratios": [0.5, 2.0 / 3.0, 0.75, 0.8], "ic": "llama7b", "ic_residual": true,
+                "ic_final_norm": true, "ic_norm_weight": "ones", "llm_dim": 4096, "llm_heads": 32,
+                "llm_ffn": 11008, "llm_eps": 1e-6, "llm_rope": false, "llm_causal": false,
+                "queries": 6, "dec_heads": 6, "scl_stages": [0, 1, 2], "scl_dim": 128,
+            }),
+            json!({
+                "contrast": {
+                    "scl_pool": "avg", "scl_select": "distance", "scl_norm": "batch_max", "gamma1": 0.2,
+                    "gamma2": 0.7, "scl_form": "per_positive", "tau": 0.3,
+                    "inter_self_positive": true, "nsm": true, "nsm_m": 1, "w_intra": 1.0,
+                    "w_inter": 1.0,
+                },
+                "lambda_scl": 0.1, "beta": 1.0,
+            }),
+        ],
+    );
+    // papers/glintiqa.md, section 6.
+    check(
+        "glintiqa",
+        defaults!(m::glintiqa::GlintIqaConfig, glintiqa::GlintIqaOptions),
+        [
+            with(json!({
+                "num_classes": 1000, "feature_indices": [6, 7, 8, 9], "cnn_layers": [3, 4, 6],
+                "cnn_width": 64, "cwsa.reinterpret": true, "cwsa_norm_eps": 1e-5,
+                "normalize_eps": 1e-12, "vit_norm_eps": 1e-6, "bn_eps": 1e-5,
+            })),
+            json!({
+                "drop": 0.5, "head_drop": 0.5, "freeze_patch_embed": true,
+                "freeze_blocks_until": 4, "one_backbone": false, "clfe.frozen_bn": "train",
+            }),
+        ],
+    );
+    // papers/qpt.md, section 6.
+    check(
+        "qpt",
+        defaults!(m::qpt::QptConfig, qpt::QptOptions),
+        [
+            json!({"layers": [3, 4, 6, 3], "width": 64, "num_classes": 1, "bn_eps": 1e-5}),
+            json!({"crop": 320, "backbone_lr": 0.2, "beta": 1.0}),
+        ],
+    );
+    assert!(wrong.is_empty(), "found and expected of {}", wrong.join("\n"));
+}

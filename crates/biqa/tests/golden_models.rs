@@ -60,7 +60,7 @@ fn vit(case: &Case) -> Result<(), GoldenError> {
     let device = Device::flex();
     let mut config = case.config.clone();
     if let Some(map) = config.as_object_mut() {
-        map.retain(|key, _| !key.starts_with("slice_"));
+        map.retain(|key, _| !key.starts_with("slice_") && key != "mode");
     }
     let net = models::vit(&config, &device).map_err(|e| GoldenError::Code(e.to_string()))?;
     let net = filled(net, case)?;

@@ -205,6 +205,18 @@ fn noise_samples_are_the_least_alike_regions_rising() {
     assert_eq!(smallest(&[0.5, 0.1, 0.1, 0.0], 3), [3, 1, 2]);
 }
 
+/// Section 13, item 8: with all regions, every one of them adds to the sum below the fraction.
+#[test]
+fn more_noise_samples_make_the_loss_larger_until_there_are_no_more_regions() {
+    let of = |nsm_m| {
+        let contrast = Contrast { nsm_m, ..Contrast::default() };
+        value(&contrast_of(&made(2), &[1.0, 2.0], &contrast).loss)
+    };
+    let losses = [1, 2, 3, 4].map(of);
+    assert!(losses.windows(2).all(|w| w[0] < w[1]), "{losses:?}");
+    assert_eq!(of(196), losses[3]);
+}
+
 #[test]
 fn the_order_of_pictures_does_not_matter() {
     let labels = [0.0, 2.0, 7.5, 10.0];

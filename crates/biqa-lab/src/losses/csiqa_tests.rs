@@ -72,6 +72,11 @@ fn easy_sets_have_their_size_and_lie_inside_the_pairs() {
             assert!(pe.iter().all(|j| pos.contains(j)) && ne.iter().all(|j| neg.contains(j)));
             assert!(pos.len() <= share(0.2, b) && neg.len() <= share(0.6, b));
             assert!(!pos.contains(&i) && !neg.contains(&i), "b {b}: {i} is its own partner");
+            // Hard partners come from the pools P0 and N0: the labels nearest, and farthest.
+            let mut others: Vec<usize> = (0..b).filter(|&j| j != i).collect();
+            others.sort_by(|&j, &k| (y[i] - y[j]).abs().total_cmp(&(y[i] - y[k]).abs()));
+            let (p0, n0) = (&others[..share(0.2, b)], &others[b - 1 - share(0.6, b)..]);
+            assert!(pos.iter().all(|j| p0.contains(j)) && neg.iter().all(|j| n0.contains(j)));
         }
     }
 }
@@ -83,6 +88,8 @@ fn pairs_do_not_change_with_the_scale_of_labels_or_scores() {
     let scaled = |v: &[f32], by: f32| v.iter().map(|x| x * by).collect::<Vec<f32>>();
     assert_eq!(pairs(&scaled(&y, 4.0), Some(&t), &Shares::default()), expected);
     assert_eq!(pairs(&y, Some(&scaled(&t, 0.125)), &Shares::default()), expected);
+    let more = |v: &[f32], by: f32| v.iter().map(|x| x + by).collect::<Vec<f32>>();
+    assert_eq!(pairs(&more(&y, 64.0), Some(&more(&t, -32.0)), &Shares::default()), expected);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::*;
 use biqa::models::csfiqa::{LLAMA_LAYER, llama_arrays};
 use biqa::nn::llama::TENSORS;
 use biqa::weights::{Array, Precision, host, write_safetensors};
+use burn::module::Module;
 
 fn smoke() -> CsfiqaMethod {
     let config = CsfiqaConfig::preset("smoke").expect("a preset");
@@ -74,6 +75,35 @@ fn the_regions_of_a_constant_picture_differ_by_their_positions_alone() {
             let spread = c.iter().copied().fold(f32::MIN, f32::max)
                 - c.iter().copied().fold(f32::MAX, f32::min);
             assert_eq!(spread < 1e-5, is_plain, "{c:?}");
+        }
+    }
+}
+
+/// Section 13, item 7, with pictures that are the same one: similarities and regions are ties.
+#[test]
+fn constant_pictures_give_gradients_without_nan() {
+    let mut method = smoke();
+    let net = fresh(&method);
+    let mut batch = batch(method.needs(), 4, 0);
+    batch.crops = batch.crops.zeros_like() + 0.7;
+    let terms = method.terms(&net, &batch).expect("a batch of crops");
+    let grads = terms.total().expect("terms").backward();
+    let mut found = Finite { grads: &grads, tensors: 0 };
+    net.visit(&mut found);
+    assert!(found.tensors > 20, "{}", found.tensors);
+}
+
+/// Counts the tensors that have a gradient, none of whose numbers may be NaN or infinite.
+struct Finite<'a> {
+    grads: &'a burn::tensor::Gradients,
+    tensors: usize,
+}
+
+impl burn::module::ModuleVisitor for Finite<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+        if let Some(grad) = param.val().grad(self.grads) {
+            assert!(host(&grad).iter().all(|g| g.is_finite()), "{:?}", grad.dims());
+            self.tensors += 1;
         }
     }
 }

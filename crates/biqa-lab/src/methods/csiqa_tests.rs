@@ -50,8 +50,11 @@ fn mask_numbers_are_even_and_belong_to_seed_step_block_image_and_head() {
     assert_ne!(first, numbers(StepKey { step: 5, ..key }, 0));
     let row = method.config.tokens() - 1;
     assert_ne!(first[..row], first[row..2 * row]);
+    let image = method.config.num_heads * row;
+    assert_ne!(first[..image], first[image..2 * image], "of another image");
+    assert_ne!(first, numbers(StepKey { seed: 2, ..key }, 0), "of another seed");
     // More images don't change those before them.
-    assert_eq!(method.mask_numbers(key, 0, 2)[..], first[..2 * method.config.num_heads * row]);
+    assert_eq!(method.mask_numbers(key, 0, 2)[..], first[..2 * image]);
 }
 
 /// 10^5 draws and more at the paper's size: the masked share of patch keys.

@@ -34,6 +34,9 @@ pub struct LmlIqaOptions {
     pub w_inter: f64,
     /// See [`ContrastWeights`]; 0 is version 2 of the paper, 1 is version 1.
     pub w_cluster: f64,
+    /// Which version of the paper: `v1` is a `w_cluster` of 1 where none is set.
+    #[serde(skip_serializing_if = "Variant::is_v2")]
+    pub variant: Variant,
     /// The mutual term (section 6).
     pub mutual: Mutual,
     /// Temperature of the mutual term.
@@ -64,6 +67,7 @@ impl Default for LmlIqaOptions {
             w_intra,
             w_inter,
             w_cluster,
+            variant: Variant::V2,
             mutual: Mutual::Saliency,
             tau_mut: 0.5,
             mu: None,
@@ -74,6 +78,24 @@ impl Default for LmlIqaOptions {
             lambda_mut: 0.1,
             score_with: ScoreWith::Student,
         }
+    }
+}
+
+/// A version of the paper (section 5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// The other crops of a picture are drawn to its salient one, too.
+    V1,
+    /// They are not.
+    #[default]
+    V2,
+}
+
+impl Variant {
+    /// Whether it is the default, which a recipe's digest leaves out.
+    fn is_v2(&self) -> bool {
+        *self == Self::V2
     }
 }
 
@@ -124,8 +146,13 @@ pub enum ScoreWith {
 }
 
 impl LmlIqaOptions {
-    fn contrast_weights(&self) -> ContrastWeights {
-        let Self { tau, w_intra, w_inter, w_cluster, .. } = *self;
+    /// The weights of (5.1) to (5.3).
+    pub fn contrast_weights(&self) -> ContrastWeights {
+        let Self { tau, w_intra, w_inter, .. } = *self;
+        let w_cluster = match self.variant {
+            Variant::V1 if self.w_cluster == 0.0 => 1.0,
+            _ => self.w_cluster,
+        };
         ContrastWeights { tau, w_intra, w_inter, w_cluster }
     }
 
@@ -215,7 +242,7 @@ impl LmlIqaMethod {
     /// What every report must say: which version of the paper's contrast is trained, whose weights
     /// score.
     pub fn variant(&self) -> [String; 2] {
-        let version = if self.options.w_cluster == 0.0 { 2 } else { 1 };
+        let version = if self.options.contrast_weights().w_cluster == 0.0 { 2 } else { 1 };
         let who = match self.options.score_with {
             ScoreWith::Student => "student",
             ScoreWith::Teacher => "teacher",

@@ -80,6 +80,33 @@ fn the_teacher_follows_by_the_formula_and_is_no_parameter() {
     assert_ne!(teacher["head.heads.weight"], before["head.heads.weight"]);
 }
 
+/// Section 6.
+#[test]
+fn in_a_short_run_the_teacher_follows_faster() {
+    for (mu, steps, expected) in
+        [(None, 999, 0.99), (None, 1000, 0.999), (Some(0.5), 10, 0.5), (Some(0.5), 5000, 0.5)]
+    {
+        let mut method = smoke(|o| o.mu = mu);
+        method.expect_steps(steps);
+        assert_eq!(method.options.follow(method.steps).momentum, expected, "{steps} steps");
+    }
+}
+
+/// Section 5.
+#[test]
+fn version_1_of_the_paper_also_draws_the_other_crops_together() {
+    let of = |keys: &str| {
+        let options: LmlIqaOptions = toml::from_str(keys).expect("options");
+        (options.contrast_weights().w_cluster, toml::to_string(&options).expect("text"))
+    };
+    let (default, text) = of("");
+    assert!(default == 0.0 && !text.contains("variant"), "{text}");
+    assert_eq!(of("variant = \"v2\"").1, text);
+    assert_eq!(of("variant = \"v1\"").0, 1.0);
+    assert_eq!(of("variant = \"v1\"\nw_cluster = 0.5").0, 0.5);
+    assert_eq!(of("w_cluster = 1.0").0, 1.0);
+}
+
 #[test]
 fn a_checkpoint_restores_the_teacher_to_the_bit() {
     let mut method = smoke(|o| o.ema_warmup = true);

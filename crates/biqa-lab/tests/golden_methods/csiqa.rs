@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 use crate::common::{Found, bits, code, config, filled, golden, gradients, slices, tensor};
 
 /// Keys of a case that are not the network's: training, slices, and rules with one value.
-const OTHERS: [&str; 28] = [
+const OTHERS: [&str; 36] = [
     "slice_tokens",
     "slice_channels",
     "local_tokens",
@@ -27,6 +27,14 @@ const OTHERS: [&str; 28] = [
     "contrast_teacher",
     "contrast_hard",
     "contrast_cross_device",
+    "contrast_pos",
+    "contrast_pos_pool",
+    "contrast_neg",
+    "contrast_neg_pool",
+    "contrast_hard_pos",
+    "contrast_hard_neg",
+    "contrast_ema_keep",
+    "init_local",
     "temperature",
     "beta",
     "pairs",
@@ -148,8 +156,10 @@ fn hard(case: &Case) -> bool {
 /// The sizes of the sets.
 fn shares(case: &Case) -> Shares {
     let Shares { pos, pos_pool, neg, neg_pool, hard_pos, hard_neg } = Shares::default();
-    let share =
-        |key, default| of_pairs(case, key).and_then(serde_json::Value::as_f64).unwrap_or(default);
+    let share = |key: &str, default| {
+        let found = of_pairs(case, key).or_else(|| of_pairs(case, &format!("contrast_{key}")));
+        found.and_then(serde_json::Value::as_f64).unwrap_or(default)
+    };
     Shares {
         pos: share("pos", pos),
         pos_pool: share("pos_pool", pos_pool),

@@ -202,7 +202,10 @@ fn grad(case: &Case) -> Result<Found, GoldenError> {
     let frozen_bn = ["clfe.frozen_bn", "frozen_bn"].iter().find_map(|key| case.config.get(key));
     let options = GlintIqaOptions {
         freeze_patch_embed: case.switch_or("freeze_patch_embed", default.freeze_patch_embed)?,
-        freeze_blocks_until: case.number("freeze_blocks_until")? as i64,
+        freeze_blocks_until: match case.config.get("freeze_blocks_until") {
+            Some(_) => case.number("freeze_blocks_until")? as i64,
+            None => default.freeze_blocks_until,
+        },
         drop: case.number_or("drop", default.drop)?,
         head_drop: case.number_or("head_drop", default.head_drop)?,
         frozen_bn: match frozen_bn {
@@ -297,6 +300,9 @@ fn adam(case: &Case) -> Result<Found, GoldenError> {
     if let Some(map) = config.as_object_mut() {
         map.remove("lr");
         map.insert("clip_grad_norm".to_owned(), serde_json::Value::Null);
+        // Section 4.4, where a case leaves them out.
+        map.entry("coupled").or_insert(true.into());
+        map.entry("weight_decay").or_insert(1e-5.into());
     }
     let config: AdamWConfig = serde_json::from_value(config).map_err(code)?;
     let group = Group { lr: case.number("lr")?, decay: true };

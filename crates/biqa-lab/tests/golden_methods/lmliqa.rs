@@ -4,8 +4,7 @@ use biqa::golden::{Case, GoldenError, Tensor as Golden, Tensors};
 use biqa::models::lmliqa::{LmlIqa, LmlIqaConfig};
 use biqa::weights::{Arrays, load, visit};
 use biqa_lab::losses::lmliqa::{
-    ContrastWeights, box_saliency, class_map, contrast, crop_saliency, ema, momentum,
-    mutual_saliency, salient,
+    box_saliency, class_map, contrast, crop_saliency, ema, momentum, mutual_saliency, salient,
 };
 use biqa_lab::methods::lmliqa::{LmlIqaMethod, LmlIqaOptions, Views};
 use burn::module::Module;
@@ -93,15 +92,7 @@ fn teacher(case: &Case, empty: LmlIqa) -> Result<LmlIqa, GoldenError> {
 fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let sizes: LmlIqaConfig = config(case, &OPTIONS)?;
-    let mut options: LmlIqaOptions = config(case, &[&SIZES[..], &["variant"]].concat())?;
-    match (case.config.get("variant").and_then(|word| word.as_str()), case.config.get("w_cluster"))
-    {
-        (Some("v1"), None) => options.w_cluster = 1.0, // section 5
-        (None | Some("v2"), _) => {}
-        (variant, weight) => {
-            return Err(code(format!("variant {variant:?}, w_cluster {weight:?}")));
-        }
-    }
+    let options: LmlIqaOptions = config(case, &SIZES)?;
     let student = LmlIqa::new(&sizes, &device);
     let student = filled(student, case, |name| !name.starts_with("teacher."))?.train();
     let teacher = teacher(case, LmlIqa::new(&sizes, &device))?;
@@ -180,7 +171,8 @@ fn contrast_loss(case: &Case) -> Result<Found, GoldenError> {
     let student: Tensor<3> = tensor(inputs.get("student")?, &device).require_grad();
     let teacher = tensor(inputs.get("teacher")?, &Device::flex());
     let salient: Vec<usize> = inputs.get("index")?.f64s().into_iter().map(|m| m as usize).collect();
-    let weights: ContrastWeights = config(case, &[])?;
+    let options: LmlIqaOptions = config(case, &SIZES)?;
+    let weights = options.contrast_weights();
     let losses = contrast(student.clone(), teacher, &salient, &weights);
     let grads = losses.contrast.backward();
     let grad = student.grad(&grads).ok_or_else(|| code("no gradient"))?;

@@ -120,7 +120,7 @@ fn loss(case: &Case) -> Result<Found, GoldenError> {
     let [image, degradation] = ids(&inputs)?;
     let ids = Ids { image: &image, degradation: &degradation };
     let queue = match case.number_or("queue", 0.0)? {
-        0.0 => None,
+        0.0 if inputs.get("queue").is_err() => None,
         _ => Some(rows("queue")?),
     };
     let q1 = rows("q1")?.require_grad();

@@ -190,6 +190,16 @@ fn every_scope_scores_and_a_crop_does_not_know_its_neighbours() {
     }
 }
 
+#[test]
+fn permuting_the_batch_permutes_the_scores() {
+    let net = filled(smoke().1, |_| {});
+    let x = pictures(3, net.side());
+    let order = [2, 0, 1];
+    let permuted = Tensor::cat(order.map(|i| x.clone().narrow(0, i, 1)).to_vec(), 0);
+    let (scores, after) = (host(&net.score(x)), host(&net.score(permuted)));
+    close(&after, &order.map(|i| scores[i]), 1e-6);
+}
+
 /// The small branch reaches the score through keys alone: with `large_self` only by class tokens.
 #[test]
 fn small_proj_has_no_part_in_large_self() {
