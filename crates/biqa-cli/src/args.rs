@@ -140,7 +140,7 @@ pub struct ScoreArgs {
     ///
     /// Until all are there, they are in OUT.partial.jsonl, each written as it comes; the finished
     /// file is renamed into place. An OUT that exists is not touched without --force or --resume.
-    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, alias = "out", value_name = "OUT", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]
     pub output: Option<PathBuf>,
 
@@ -307,7 +307,8 @@ pub struct TrainArgs {
     pub init: InitArgs,
 
     /// Folder of the run: checkpoints, log, best weights
-    #[arg(short, long, value_name = "RUN", default_value = "run", value_hint = ValueHint::DirPath)]
+    #[arg(short, long, alias = "output", value_name = "RUN", default_value = "run")]
+    #[arg(value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Run")]
     pub out: PathBuf,
 
@@ -346,8 +347,8 @@ pub struct CompletionsArgs {
 
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Write a page for each command into DIR, which must exist
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Write a page for each command into DIR
+    #[arg(short, long, alias = "output", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
 }
 

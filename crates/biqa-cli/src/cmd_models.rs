@@ -131,7 +131,8 @@ fn card(out: &mut impl Write, card: &ModelCard, as_json: bool) -> anyhow::Result
     field(out, "name", format_args!("{} {}", card.name, card.version))?;
     field(out, "method", &card.method)?;
     field(out, "view", card.view.label())?;
-    field(out, "weights", format_args!("sha256 {}", card.weights_digest))?;
+    field(out, "digest", format_args!("{}, as rows of scores have it", card.scoring_digest()))?;
+    field(out, "weights", format_args!("sha256 {} of the tensors", card.weights_digest))?;
     let data = &card.data;
     let counts = format_args!("{} photos, chosen on {}", data.train, data.val);
     field(out, "trained on", format_args!("{} ({}): {counts}", data.dataset, data.split))?;
@@ -143,7 +144,7 @@ fn card(out: &mut impl Write, card: &ModelCard, as_json: bool) -> anyhow::Result
     if !card.device.is_cpu() {
         field(out, "trained by", card.device)?;
     }
-    field(out, "recipe", format_args!("sha256 {}", card.recipe_digest))?;
+    field(out, "recipe", format_args!("sha256 {} of its values", card.recipe_digest))?;
     for metrics in &card.metrics {
         let (srcc, plcc) = (interval(metrics.srcc), interval(metrics.plcc));
         field(out, "measured", format_args!("{}: SRCC {srcc}, PLCC {plcc}", metrics.on))?;

@@ -77,12 +77,8 @@ impl Inputs {
 
     /// A sentence about pictures in folders whose format this build does not read, if there are any.
     pub fn unread(&self) -> Option<String> {
-        let kinds: Vec<String> =
-            self.unread.iter().map(|(suffix, n)| format!("{n} .{suffix}")).collect();
-        (!kinds.is_empty()).then(|| {
-            let kinds = kinds.join(", ");
-            format!("pictures of formats that this build does not read were left out: {kinds}")
-        })
+        let kinds = kinds(&self.unread)?;
+        Some(format!("pictures of formats that this build does not read were left out: {kinds}"))
     }
 
     /// A sentence for each folder and list that had nothing for us.
@@ -120,7 +116,12 @@ impl Inputs {
             if walk.images() == 0 {
                 let there = count(walk.others(), "other file");
                 let folder = shown(walk.root());
-                self.nothing.push(format!("no images found in {folder}: {there} there"));
+                let unread = kinds(walk.unread()).map_or_else(String::new, |kinds| {
+                    format!(
+                        ", of formats that this build does not read {kinds}: make them JPEG or PNG"
+                    )
+                });
+                self.nothing.push(format!("no images found in {folder}: {there} there{unread}"));
             }
             self.walk = None;
         }
@@ -143,6 +144,12 @@ impl Iterator for Inputs {
             }
         }
     }
+}
+
+/// How many pictures of each format that is not read.
+fn kinds(unread: &BTreeMap<&'static str, u64>) -> Option<String> {
+    let kinds: Vec<String> = unread.iter().map(|(suffix, n)| format!("{n} .{suffix}")).collect();
+    (!kinds.is_empty()).then(|| kinds.join(", "))
 }
 
 /// What a picture is called in a set: its path inside the folder that was named; else as it was

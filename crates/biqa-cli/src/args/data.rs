@@ -11,7 +11,7 @@ use super::lab::{LoadArgs, SplitArgs, parse_form};
 const DATA_EXAMPLES: &str = "\
 Examples:
   biqa data check koniq10k
-  biqa data check livec ChallengeDB_release
+  biqa data check livec LIVEC
   biqa data manifest csiq CSIQ -o csiq.csv
   biqa data split csiq CSIQ --index 3 -o lists.json
   biqa data duplicates photos -o groups.csv
@@ -83,7 +83,7 @@ pub struct DataManifestArgs {
     pub labels_only: bool,
 
     /// Write to this CSV
-    #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, alias = "out", value_name = "CSV", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]
     pub output: Option<PathBuf>,
 
@@ -125,7 +125,7 @@ pub struct DataSplitArgs {
     pub shared: SplitArgs,
 
     /// Write to this file
-    #[arg(short, long, value_name = "JSON", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, alias = "out", value_name = "JSON", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]
     pub output: Option<PathBuf>,
 
@@ -167,7 +167,7 @@ pub struct DataDuplicatesArgs {
     pub pairs: Option<PathBuf>,
 
     /// Write the list to this CSV
-    #[arg(short, long, value_name = "CSV", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, alias = "out", value_name = "CSV", value_hint = ValueHint::FilePath)]
     #[arg(help_heading = "Output")]
     pub output: Option<PathBuf>,
 

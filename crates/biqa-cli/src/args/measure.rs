@@ -22,7 +22,7 @@ biqa evaluate [OPTIONS] --model <NAME> --dataset <NAME> --root <DIR>
 const EVALUATE_EXAMPLES: &str = "\
 Examples:
   biqa evaluate --model lite --dataset koniq10k --root koniq10k --part test
-  biqa evaluate --scores theirs.csv --dataset livec --root ChallengeDB_release
+  biqa evaluate --scores theirs.csv --dataset livec --root LIVEC
   biqa evaluate --model lite --dataset csv --root photos --list mos.csv \\
       --direction mos --range 1..5 --out run
   biqa report run";
@@ -33,7 +33,7 @@ biqa protocol [OPTIONS] <RECIPE> --dataset <NAME> --root <DIR>
 const PROTOCOL_EXAMPLES: &str = "\
 Examples:
   ten splits, both protocols:
-      biqa protocol recipes/short.toml --dataset livec --root CLIVE \\
+      biqa protocol recipes/short.toml --dataset livec --root LIVEC \\
           --init mobilenet_v2.safetensors --protocol both --splits 10 --out run
   the same after it was stopped:
       biqa protocol ... --out run --resume
@@ -116,7 +116,7 @@ pub struct EvaluateArgs {
     pub ladders: Option<usize>,
 
     /// Write figures and predictions into a folder, for `biqa report`
-    #[arg(short, long, value_name = "RUN", value_hint = ValueHint::DirPath)]
+    #[arg(short, long, alias = "output", value_name = "RUN", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Output")]
     pub out: Option<PathBuf>,
 
@@ -239,7 +239,8 @@ pub struct ProtocolArgs {
     pub init: InitArgs,
 
     /// Folder of the run: a folder a training under splits/, one a protocol with the results
-    #[arg(short, long, value_name = "RUN", default_value = "run", value_hint = ValueHint::DirPath)]
+    #[arg(short, long, alias = "output", value_name = "RUN", default_value = "run")]
+    #[arg(value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Run")]
     pub out: PathBuf,
 

@@ -19,7 +19,7 @@ Examples:
           --init mobilenet_v2.safetensors
   ResNet-50, and a score model from it:
       biqa pretrain qpt-small --images photos --init resnet50.pth --out pre
-      biqa train RECIPE --dataset livec --root CLIVE \\
+      biqa train RECIPE --dataset livec --root LIVEC \\
           --init pre/pretrained.safetensors
   go on after a stop:
       biqa pretrain ... --out pre --resume";
@@ -66,7 +66,8 @@ pub struct PretrainArgs {
     pub init: Option<PathBuf>,
 
     /// Folder of the run
-    #[arg(short, long, value_name = "RUN", default_value = "run", value_hint = ValueHint::DirPath)]
+    #[arg(short, long, alias = "output", value_name = "RUN", default_value = "run")]
+    #[arg(value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Run")]
     pub out: PathBuf,
 

@@ -20,7 +20,7 @@ pub struct ReportArgs {
     /// Write the page to OUT; its twins beside it, as .md, .csv and .json
     ///
     /// Files that are there are replaced, each at once and whole.
-    #[arg(short, long, value_name = "OUT", default_value = "report.html")]
+    #[arg(short, long, alias = "out", value_name = "OUT", default_value = "report.html")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 

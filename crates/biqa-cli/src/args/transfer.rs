@@ -107,7 +107,7 @@ pub struct TransferArgs {
     pub reference_decimals: Option<usize>,
 
     /// Folder to write
-    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::DirPath)]
+    #[arg(short, long, alias = "out", value_name = "OUT", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = "Output")]
     pub output: PathBuf,
 

@@ -49,7 +49,7 @@ pub fn bench(recipe: &Recipe, bench: &Bench) -> Result<Timed, TrainError> {
     let Recipe::Crops(recipe) = recipe else {
         let name = recipe.name();
         return Err(TrainError::Data(format!(
-            "{name} trains lite on stored statistics: steps are timed of the papers' methods"
+            "{name} trains lite: the steps of the papers' methods alone are timed"
         )));
     };
     check_products(recipe.train.precision, &bench.device)?;

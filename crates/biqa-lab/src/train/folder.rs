@@ -37,12 +37,18 @@ impl<'a> From<&'a Options> for Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// Refuses a folder that holds a run where nobody asked to go on. Touches nothing.
+    /// Refuses a folder that holds a run where nobody asked to go on, or other things than a run's.
+    /// Touches nothing.
     pub fn check_vacant(self) -> Result<(), TrainError> {
-        if self.resume || !marker(self.out).exists() {
-            return Ok(());
+        match (marker(self.out).exists(), self.resume) {
+            (true, true) => Ok(()),
+            (true, false) => Err(TrainError::Exists { path: self.out.to_owned() }),
+            // A run that was killed before its marker was written leaves no more than these.
+            (false, _) => match fs::read_dir(self.out).ok().and_then(foreign) {
+                Some(found) => Err(TrainError::Taken { path: self.out.to_owned(), found }),
+                None => Ok(()),
+            },
         }
-        Err(TrainError::Exists { path: self.out.to_owned() })
     }
 }
 
@@ -162,6 +168,18 @@ impl Folder {
 }
 
 /// The file that says whose folder it is.
+/// What a run makes before its marker; a log may be written beside it from outside.
+const OWN: [&str; 5] = ["lock", "checkpoints", "recipe.toml", "items", "log.jsonl"];
+
+/// The first name in a folder, by the alphabet, that is no run's.
+fn foreign(folder: fs::ReadDir) -> Option<String> {
+    let names = folder.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| !OWN.contains(&name.as_str()) && !name.ends_with(".log"))
+        .filter(|name| !name.starts_with('.'))
+        .min()
+}
+
 fn marker(out: &Path) -> PathBuf {
     out.join("run.json")
 }

@@ -121,8 +121,8 @@ impl Initial {
             return match path {
                 None => Ok(()),
                 Some(path) => Err(TrainError::Data(format!(
-                    "{} is a language model, and the recipe {} has no place for one: leave out \
-                     --llama, or take a recipe with ic = \"llama7b\"",
+                    "--llama {} was given, and the recipe {} has no place for a language model: \
+                     leave it out, or take a recipe with ic = \"llama7b\"",
                     path.display(),
                     recipe.name()
                 ))),

@@ -145,6 +145,14 @@ pub enum TrainError {
         /// The run folder.
         path: PathBuf,
     },
+    /// The folder is not a run's.
+    #[error("{path} holds other things ({found}); give a new folder, or an empty one, with --out")]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+        /// One of them.
+        found: String,
+    },
     /// The run folder has a run.
     #[error("{path} already holds a run; go on with --resume, or choose another --out")]
     Exists {

@@ -102,7 +102,7 @@ pub enum WeightsError {
     /// The file carries no model card, so nothing says which network it is for.
     #[error(
         "{name} has no model card (metadata key `biqa`), so nothing says how to score with it: it \
-         was not written by biqa (a training can start from it: biqa train --init FILE)"
+         is a backbone, or another program wrote it (a training can start from it: biqa train --init FILE)"
     )]
     NoCard {
         /// The file.

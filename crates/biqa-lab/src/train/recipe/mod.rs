@@ -18,6 +18,7 @@ pub use builtin::{builtin, builtins};
 pub use change::Change;
 
 use super::TrainError;
+use crate::methods::registry;
 use crops::{CropsRecipe, Labels};
 use lite::LiteRecipe;
 
@@ -81,14 +82,25 @@ struct Kind {
 /// The text of a recipe's file.
 pub(crate) fn text_of(path: &Path) -> Result<String, TrainError> {
     std::fs::read_to_string(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => TrainError::Recipe {
-            path: path.to_owned(),
-            reason: "there is no such file; a recipe is a TOML file, such as \
-                     recipes/deiqt-tiny.toml"
-                .to_owned(),
-        },
+        std::io::ErrorKind::NotFound => {
+            TrainError::Recipe { path: path.to_owned(), reason: no_recipe(path) }
+        }
         _ => TrainError::Io { path: path.to_owned(), source },
     })
+}
+
+/// What is said of a recipe that is no file.
+fn no_recipe(path: &Path) -> String {
+    let names = registry::NAMES.join(", ");
+    if path.to_str().is_some_and(|name| registry::NAMES.contains(&name)) {
+        return "a method's name stands for a recipe only where --dataset names the set; else give a \
+                file, such as recipes/deiqt-tiny.toml"
+            .to_owned();
+    }
+    format!(
+        "there is no such file; a recipe is a TOML file, such as recipes/deiqt-tiny.toml, or with \
+         --dataset the name of a method: {names}"
+    )
 }
 
 impl Recipe {
