@@ -94,7 +94,7 @@ pub enum Variant {
 
 impl Variant {
     /// Whether it is the default, which a recipe's digest leaves out.
-    fn is_v2(&self) -> bool {
+    pub fn is_v2(&self) -> bool {
         *self == Self::V2
     }
 }

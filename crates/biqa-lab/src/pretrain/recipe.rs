@@ -431,7 +431,7 @@ mod tests {
     fn more_operations_than_an_address_holds_are_refused() {
         let (recipe, _) = PretrainRecipe::open(Path::new("qpt-mobilenet")).expect("a recipe");
         for (draws, orders, words) in [(40, 2, "may need 80"), (5, 0, "orders")] {
-            let views = ViewsConfig { draws, orders, ..recipe.views.clone() };
+            let views = ViewsConfig { draws, orders, ..recipe.views };
             let error = views.check().expect_err("too many, or none");
             assert!(error.contains(words), "{error}");
         }

@@ -175,8 +175,8 @@ const OWN: [&str; 5] = ["lock", "checkpoints", "recipe.toml", "items", "log.json
 fn foreign(folder: fs::ReadDir) -> Option<String> {
     let names = folder.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     names
-        .filter(|name| !OWN.contains(&name.as_str()) && !name.ends_with(".log"))
-        .filter(|name| !name.starts_with('.'))
+        .filter(|name| !OWN.contains(&name.as_str()) && !name.starts_with('.'))
+        .filter(|name| Path::new(name).extension().is_none_or(|ext| ext != "log"))
         .min()
 }
 

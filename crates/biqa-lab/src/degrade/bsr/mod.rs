@@ -30,7 +30,9 @@ pub(super) fn blur_aniso(picture: &RgbF32, kernel: &Kernel) -> RgbF32 {
 
 /// To [0, 1], as all operations of the family give it: section 1 excepts those of `re:` alone.
 fn clipped(mut data: Vec<f32>) -> Vec<f32> {
-    data.iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
+    for v in &mut data {
+        *v = v.clamp(0.0, 1.0);
+    }
     data
 }
 

@@ -37,7 +37,9 @@ pub(in super::super) fn poisson(picture: &RgbF32, scale: f64, gray: bool, draws:
         picture.data().iter().map(|&v| level(v)).collect()
     };
     let mut present = [false; 256];
-    levels.iter().for_each(|&q| present[usize::from(q)] = true);
+    for &q in &levels {
+        present[usize::from(q)] = true;
+    }
     let vals = present.iter().filter(|there| **there).count().next_power_of_two() as f64;
     let counted = of_levels(&levels, |q| q as f64 / 255.0 * vals, draws, FIELD);
     let shares: [f64; 256] = std::array::from_fn(|q| q as f64 / 255.0);
