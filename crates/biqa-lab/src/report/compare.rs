@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::{Block, Cell, Row, Section, Table};
 use super::findings::{Findings, Point};
+use super::seeds::{self, Seeds};
 use super::summary::{Together, values};
 use crate::stats::{
     self, Correlations, Statistic, StatsError, Test, boot_indices, holm, paired_bootstrap, plcc,
@@ -11,9 +12,9 @@ use crate::stats::{
 };
 
 /// Rows of the bootstrap.
-const RESAMPLES: usize = 2000;
+pub(super) const RESAMPLES: usize = 2000;
 /// Level of the intervals.
-const LEVEL: f64 = 0.95;
+pub(super) const LEVEL: f64 = 0.95;
 /// Fewest images for a test.
 const FEWEST_IMAGES: usize = 4;
 /// Fewest splits for Wilcoxon's test to be of use.
@@ -31,10 +32,19 @@ pub fn add(
         return Ok(());
     }
     section.head("Do they differ?");
-    let (mut images, mut splits) = (Vec::new(), Vec::new());
+    let of_seeds: Vec<Option<Seeds>> = group.runs.iter().map(|&i| Seeds::of(&all[i])).collect();
+    let (mut images, mut by_seeds, mut splits) = (Vec::new(), Vec::new(), Vec::new());
     for (k, &a) in group.runs.iter().enumerate() {
-        for &b in &group.runs[k + 1..] {
+        for (l, &b) in group.runs.iter().enumerate().skip(k + 1) {
             let name = format!("{} less {}", names[a], names[b]);
+            if let (Some(x), Some(y)) = (&of_seeds[k], &of_seeds[l])
+                && x.count().max(y.count()) > 1
+                && x.meets(y)
+                && x.images() >= FEWEST_IMAGES
+            {
+                by_seeds.push((name, x.less(y)?, [x.count(), y.count()]));
+                continue;
+            }
             match pair(&all[a], &all[b])? {
                 Pair::Not(why) => section.say(format!("{name}: no test. {why}")),
                 Pair::Images(test) => images.push((name, test)),
@@ -42,6 +52,12 @@ pub fn add(
             }
         }
     }
+    let runs = group.runs.iter().zip(&of_seeds);
+    let runs: Vec<_> = runs
+        .filter_map(|(&i, seeds)| Some((names[i].as_str(), &all[i], seeds.as_ref()?)))
+        .collect();
+    section.blocks.extend(seeds::means(&runs, number)?.map(Block::Table));
+    section.blocks.extend(seeds::differences(&by_seeds, number).map(Block::Table));
     section.blocks.extend(on_images(&images, number).map(Block::Table));
     section.blocks.extend(on_splits(&splits, number).map(Block::Table));
     Ok(())
@@ -107,7 +123,8 @@ fn on_one_part(points: &[(&Point, &Point)]) -> Result<Pair, StatsError> {
     let a: Vec<f64> = points.iter().map(|(a, _)| a.image.prediction).collect();
     let b: Vec<f64> = points.iter().map(|(_, b)| b.image.prediction).collect();
     let y: Vec<f64> = points.iter().map(|(a, _)| a.quality).collect();
-    let rows = draws(points);
+    let images: Vec<&Point> = points.iter().map(|(a, _)| *a).collect();
+    let rows = draws(&images);
     let paired = paired_bootstrap(&a, &b, &y, &rows, Statistic::Srcc, LEVEL)?;
     let correlations = match (plcc(&a, &y)?, plcc(&b, &y)?, plcc(&a, &b)?) {
         (Some(ay), Some(by), Some(ab)) => Some(Correlations { ay, by, ab, n }),
@@ -117,9 +134,9 @@ fn on_one_part(points: &[(&Point, &Point)]) -> Result<Pair, StatsError> {
 }
 
 /// Resamples of contents, as positions of their images; an image without a content is its own.
-fn draws(points: &[(&Point, &Point)]) -> Vec<Vec<usize>> {
+pub(super) fn draws(points: &[&Point]) -> Vec<Vec<usize>> {
     let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (i, (point, _)) in points.iter().enumerate() {
+    for (i, point) in points.iter().enumerate() {
         let image = point.image;
         let content = if image.content.is_empty() { &image.path } else { &image.content };
         members.entry(content).or_default().push(i);

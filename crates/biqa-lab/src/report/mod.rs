@@ -13,6 +13,7 @@ mod findings;
 mod html;
 mod markdown;
 mod plots;
+mod seeds;
 mod summary;
 mod svg;
 mod thumbs;

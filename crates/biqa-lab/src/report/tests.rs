@@ -209,6 +209,34 @@ fn runs_are_compared_only_on_the_same_images() {
     assert!(made(&[few, other]).html().contains("3 splits are too few; 10 are needed"));
 }
 
+/// papers/protocol.md, section 2: one split, over training seeds.
+#[test]
+fn several_seeds_on_the_same_images_are_compared_by_their_means() {
+    let same_labels = |repeats: usize, shift: f64| {
+        changed(run(24, repeats), |i, image| {
+            image.score = 1.0 + 4.0 * ((i % 24) as f64 * 0.618).fract();
+            image.prediction += ((i * i) as f64).sin() * shift;
+        })
+    };
+    let (first, mut second) = (same_labels(3, 0.1), same_labels(2, 0.4));
+    "worse".clone_into(&mut second.results.subject.name);
+    let report = made(&[first.clone(), second.clone()]);
+    let text = report.markdown("report.html");
+    assert!(!text.contains("not measured on the same images"), "{text}");
+    assert!(
+        text.contains("Trainings by several seeds") && text.contains("Difference in mean SRCC")
+    );
+    let mean = |run: &Run| {
+        let all = run.results.repeats.iter().map(|r| r.figures.srcc.value.expect("defined"));
+        all.sum::<f64>() / run.results.repeats.len() as f64
+    };
+    let difference = format!("+{:.4}", mean(&first) - mean(&second));
+    assert!(text.contains(&difference), "{difference} is not in {text}");
+    // One seed each is what it was.
+    let text = made(&[same_labels(1, 0.1), same_labels(1, 0.4)]).markdown("report.html");
+    assert!(text.contains("Steiger") && !text.contains("several seeds"));
+}
+
 #[test]
 fn two_lists_of_ones_own_are_two_sets() {
     let own = |digest: &str| {

@@ -219,25 +219,72 @@ pub fn paired_bootstrap(
     statistic: Statistic,
     level: f64,
 ) -> Result<Paired, StatsError> {
-    check_pair(a, y)?;
-    check_finite("b", b)?;
-    check_pair(b, y)?;
+    paired_bootstrap_of_means(&[a], &[b], y, indices, statistic, level)
+}
+
+/// The same of two methods that were trained several times, `a` and `b` being a list of predictions
+/// each: what is compared is the mean of the statistic over the trainings. Rows on which any of
+/// them is undefined are dropped.
+pub fn paired_bootstrap_of_means(
+    a: &[&[f64]],
+    b: &[&[f64]],
+    y: &[f64],
+    indices: &[Vec<usize>],
+    statistic: Statistic,
+    level: f64,
+) -> Result<Paired, StatsError> {
+    a.iter().try_for_each(|a| check_pair(a, y))?;
+    b.iter().try_for_each(|b| check_finite("b", b))?;
+    b.iter().try_for_each(|b| check_pair(b, y))?;
     check_level(level)?;
     check_indices(indices, y.len())?;
-    let difference =
-        |a: &[f64], b: &[f64], y: &[f64]| Some(statistic.of(a, y)? - statistic.of(b, y)?);
-    let replicates =
-        replicates(indices, |row| difference(&take(a, row), &take(b, row), &take(y, row)));
+    let difference = |row: Option<&[usize]>| {
+        Some(mean_of(statistic, a, y, row)? - mean_of(statistic, b, y, row)?)
+    };
+    let replicates = replicates(indices, |row| difference(Some(row)));
     let below = replicates.iter().filter(|&&d| d <= 0.0).count();
     let above = replicates.iter().filter(|&&d| d >= 0.0).count();
     let p_value = 2.0 * (1 + below.min(above)) as f64 / (replicates.len() + 1) as f64;
     Ok(Paired {
-        difference: difference(a, b, y),
+        difference: difference(None),
         undefined: indices.len() - replicates.len(),
         percentile: percentile(&sorted(&replicates), level),
         p_value: p_value.min(1.0),
         replicates,
     })
+}
+
+/// The mean of the statistic over trainings, and its percentile interval over the rows; no interval
+/// where the statistic is undefined on every row.
+pub fn bootstrap_of_mean(
+    a: &[&[f64]],
+    y: &[f64],
+    indices: &[Vec<usize>],
+    statistic: Statistic,
+    level: f64,
+) -> Result<(Option<f64>, Option<[f64; 2]>), StatsError> {
+    a.iter().try_for_each(|a| check_pair(a, y))?;
+    check_level(level)?;
+    check_indices(indices, y.len())?;
+    let replicates = replicates(indices, |row| mean_of(statistic, a, y, Some(row)));
+    Ok((mean_of(statistic, a, y, None), percentile(&sorted(&replicates), level)))
+}
+
+/// The mean over lists of predictions, on a row of positions or on all; `None` without lists, or
+/// where one is undefined.
+fn mean_of(
+    statistic: Statistic,
+    lists: &[&[f64]],
+    y: &[f64],
+    row: Option<&[usize]>,
+) -> Option<f64> {
+    let of = |x: &&[f64]| match row {
+        Some(row) => statistic.of(&take(x, row), &take(y, row)),
+        None => statistic.of(x, y),
+    };
+    let values: Option<Vec<f64>> = lists.iter().map(of).collect();
+    let values = values.filter(|values| !values.is_empty())?;
+    Some(values.iter().sum::<f64>() / values.len() as f64)
 }
 
 fn check_indices(indices: &[Vec<usize>], len: usize) -> Result<(), StatsError> {
@@ -403,6 +450,35 @@ mod tests {
         let rows = boot_indices(2, 99, 6);
         let found = paired_bootstrap(&X, &X, &Y, &rows, Statistic::Srcc, 0.95).expect("legal");
         assert_eq!((found.difference, found.p_value), (Some(0.0), 1.0));
+    }
+
+    #[test]
+    fn means_over_trainings_are_compared_on_the_same_rows() {
+        let y: Vec<f64> = (0..30).map(f64::from).collect();
+        let with = |noise: f64| -> Vec<f64> {
+            y.iter().map(|v| v + noise * (v * v * 1.3).sin()).collect()
+        };
+        let (good, fair, bad) = (with(2.0), with(9.0), with(30.0));
+        let rows = boot_indices(0, 400, 30);
+        let s = Statistic::Srcc;
+        // One training each is what it was.
+        let one = paired_bootstrap(&good, &bad, &y, &rows, s, 0.95).expect("fine");
+        let means = |a: &[&[f64]], b: &[&[f64]]| {
+            paired_bootstrap_of_means(a, b, &y, &rows, s, 0.95).expect("fine")
+        };
+        assert_eq!(means(&[&good], &[&bad]), one);
+        let twice = means(&[&good, &good], &[&bad]);
+        assert!(
+            (twice.difference.expect("defined") - one.difference.expect("defined")).abs() < 1e-12
+        );
+        let mixed = means(&[&good, &bad], &[&fair]);
+        let srcc = |x: &[f64]| s.of(x, &y).expect("defined");
+        let expected = f64::midpoint(srcc(&good), srcc(&bad)) - srcc(&fair);
+        assert!((mixed.difference.expect("defined") - expected).abs() < 1e-12);
+        let (mean, ends) = bootstrap_of_mean(&[&good], &y, &rows, s, 0.95).expect("fine");
+        let plain = bootstrap(&good, &y, &rows, s, 0.95).expect("fine");
+        assert_eq!((mean, ends), (plain.estimate, plain.percentile));
+        assert_eq!(bootstrap_of_mean(&[], &y, &rows, s, 0.95).expect("fine"), (None, None));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod wilcoxon;
 
 pub use bootstrap::{
     Bca, Bootstrap, Clustered, Interval, Paired, Statistic, boot_indices, bootstrap,
-    bootstrap_clustered, paired_bootstrap, quantile,
+    bootstrap_clustered, bootstrap_of_mean, paired_bootstrap, paired_bootstrap_of_means, quantile,
 };
 pub use correlation::{Errors, Kendall, errors, krcc, plcc, srcc};
 pub use logistic::{Curve, Fit, Status, fit_logistic, logistic4, logistic5};
