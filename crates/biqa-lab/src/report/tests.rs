@@ -230,7 +230,9 @@ fn several_seeds_on_the_same_images_are_compared_by_their_means() {
         let all = run.results.repeats.iter().map(|r| r.figures.srcc.value.expect("defined"));
         all.sum::<f64>() / run.results.repeats.len() as f64
     };
-    let difference = format!("+{:.4}", mean(&first) - mean(&second));
+    let difference = mean(&first) - mean(&second);
+    let sign = if difference < 0.0 { '\u{2212}' } else { '+' };
+    let difference = format!("{sign}{:.4}", difference.abs());
     assert!(text.contains(&difference), "{difference} is not in {text}");
     // One seed each is what it was.
     let text = made(&[same_labels(1, 0.1), same_labels(1, 0.4)]).markdown("report.html");
