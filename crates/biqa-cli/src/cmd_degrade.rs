@@ -40,7 +40,11 @@ pub fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
     }
     let copies = copies(args)?;
     if let (Some(plan), false) = (&args.random, args.run.quiet) {
-        say(&format!("plan {plan}: {}", size(plan)));
+        let readings = match plan {
+            Plan::Qpt { .. } => "; other readings of QPT's space: biqa degrade --list",
+            _ => "",
+        };
+        say(&format!("plan {plan}: {}{readings}", size(plan)));
     }
     match (&copies, single(args)) {
         (Copies::Given(_) | Copies::Drawn(_, 1), Some(source)) if !output.is_dir() => {
@@ -136,14 +140,10 @@ fn refuse(args: &DegradeArgs, source: &Path, output: &Path) -> anyhow::Result<()
     Ok(())
 }
 
-/// How many compositions a plan has, and where other readings of its paper stand.
+/// How many compositions a plan has.
 fn size(plan: &Plan) -> String {
-    let readings = match plan {
-        Plan::Qpt { .. } => "; other readings of QPT's space: biqa degrade --list",
-        _ => "",
-    };
     match plan.size() {
-        Some(size) => format!("{size} compositions with levels{readings}"),
+        Some(size) => format!("{size} compositions with levels"),
         None => "beyond counting: continuous parameters, or above 2^128".to_owned(),
     }
 }
@@ -177,9 +177,7 @@ fn list() -> anyhow::Result<Exit> {
     }
     for name in Plan::NAMES {
         let Some(plan) = Plan::named(name) else { continue };
-        // What other readings there are stands below.
         let size = size(&plan);
-        let size = size.split(';').next().unwrap_or_default();
         if narrow {
             out!("plan {name}");
             out!("     {size}");
