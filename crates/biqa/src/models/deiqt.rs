@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::nn::decoder::{DecoderConfig, Panel, PanelHead};
 use crate::nn::deit::{self, Block};
 use crate::nn::layers::{LayerNorm, param};
+use crate::nn::numbers;
 use crate::nn::vit::{PatchEmbed, VitConfig};
 
 /// Sizes of the network, by the specification's keys (`model.*`); the defaults are the paper's.
@@ -135,6 +136,7 @@ impl DeiqtConfig {
         if self.panel == 0 {
             return Err("panel must be at least 1".to_owned());
         }
+        numbers::check("the attention panel", &[&[self.panel, self.embed_dim]])?;
         self.encoder().check()?;
         self.decoder().check()
     }

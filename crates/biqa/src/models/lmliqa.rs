@@ -11,12 +11,14 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::deiqt::DeiqtConfig;
 use crate::nn::decoder::{DecoderConfig, PanelHead};
 use crate::nn::deit::{self, Block};
 use crate::nn::layers::{LayerNorm, Linear, param, unit};
+use crate::nn::numbers;
 use crate::nn::vit::{PatchEmbed, VitConfig};
 
 /// Hidden channels of the decoder's MLP over the width, whatever the encoder's ratio (section 3).
@@ -26,7 +28,8 @@ const DECODER_MLP_RATIO: f64 = 4.0;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LmlIqaConfig {
-    /// The encoder.
+    /// The encoder: its sizes, or a name of timm's.
+    #[serde(deserialize_with = "named_or_sizes")]
     pub encoder: LmlEncoder,
     /// Queries of the decoder (the panel).
     pub queries: usize,
@@ -55,6 +58,20 @@ pub struct LmlEncoder {
     pub mlp_ratio: f64,
 }
 
+/// Section 8 has the encoder by its name.
+fn named_or_sizes<'de, D: Deserializer<'de>>(from: D) -> Result<LmlEncoder, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "an encoder's name, such as vit_small_patch16_224, or its sizes")]
+    enum Encoder {
+        Named(String),
+        Sizes(LmlEncoder),
+    }
+    match Encoder::deserialize(from)? {
+        Encoder::Sizes(sizes) => Ok(sizes),
+        Encoder::Named(name) => LmlEncoder::named(&name).map_err(D::Error::custom),
+    }
+}
+
 impl Default for LmlEncoder {
     /// `vit_small_patch16_224` with LayerScale.
     fn default() -> Self {
@@ -63,6 +80,19 @@ impl Default for LmlEncoder {
 }
 
 impl LmlEncoder {
+    fn named(name: &str) -> Result<Self, String> {
+        let of = |embed_dim, num_heads| Self { embed_dim, num_heads, ..Self::default() };
+        match name {
+            "vit_tiny_patch16_224" => Ok(of(192, 3)),
+            "vit_small_patch16_224" => Ok(of(384, 6)),
+            "vit_base_patch16_224" => Ok(of(768, 12)),
+            other => Err(format!(
+                "no encoder is called {other:?}; known: vit_tiny_patch16_224, vit_small_patch16_224, \
+                 vit_base_patch16_224, or give its sizes"
+            )),
+        }
+    }
+
     fn of(base: &DeiqtConfig) -> Self {
         let DeiqtConfig { image_size, patch_size, embed_dim, depth, num_heads, mlp_ratio, .. } =
             *base;
@@ -121,6 +151,8 @@ impl LmlIqaConfig {
         if self.queries == 0 {
             return Err("queries must be at least 1".to_owned());
         }
+        let (d, proj) = (self.encoder.embed_dim, self.proj_dim);
+        numbers::check("the head", &[&[self.queries, d], &[d, d], &[d, proj]])?;
         self.encoder().check()?;
         self.decoder().check()
     }

@@ -15,6 +15,18 @@ fn the_paper_size_has_the_counted_parameters_with_and_without_projection() {
     assert_eq!(count(&scores).1, 24_043_776);
 }
 
+#[test]
+fn an_encoder_may_be_named() {
+    let read = |text: &str| serde_json::from_str::<LmlIqaConfig>(text);
+    let named = read(r#"{"encoder": "vit_small_patch16_224"}"#).expect("a name");
+    assert_eq!(named, LmlIqaConfig::default());
+    let sizes = read(r#"{"encoder": {"embed_dim": 192, "num_heads": 3}}"#).expect("sizes");
+    assert_eq!(read(r#"{"encoder": "vit_tiny_patch16_224"}"#).expect("a name"), sizes);
+    let why = read(r#"{"encoder": "vit_large"}"#).expect_err("unknown").to_string();
+    assert!(why.contains("no encoder is called \"vit_large\"; known: vit_tiny"), "{why}");
+    assert!(read(r#"{"encoder": {"embed": 192}}"#).is_err());
+}
+
 /// `smoke` without its projection and DEIQT of the same sizes, whose decoder is as wide.
 #[test]
 fn at_inference_it_is_deiqt() {

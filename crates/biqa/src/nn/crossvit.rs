@@ -16,8 +16,9 @@ use super::autocast::matmul;
 use super::bicubic::bicubic;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, param};
+use super::numbers::{self, LAYER};
 use super::rows::softmax;
-use super::vit::{Block, PatchEmbed, VitConfig, check_ratio, serialize_ratio};
+use super::vit::{Block, PatchEmbed, VitConfig, check_ratio, hidden, serialize_ratio};
 use crate::weights::Arrays;
 
 /// Epsilon of every norm here (timm).
@@ -120,6 +121,16 @@ impl CrossVitConfig {
             // Quirk Q1: timm drops an empty branch and so renames the other.
             if self.depth.is_empty() || self.depth.iter().any(|stage| stage[b] == 0) {
                 return Err("depth needs a stage or more, and a block a branch in each".to_owned());
+            }
+            let (grid, mlp) = (s / p, hidden(d, self.mlp_ratio[b]));
+            let outside: [&[usize]; 2] = [&[3, p, p, d], &[grid, grid, d]];
+            numbers::check("the encoder", &outside)?;
+            for &[small, large, cross] in &self.depth {
+                let blocks = [small, large][b].saturating_add(cross).saturating_add(1);
+                let stages = [self.depth.len(), blocks];
+                let terms = [&[4, d, d][..], &[2, d, mlp], &[LAYER]];
+                let terms = terms.map(|term| [&stages[..], term].concat());
+                numbers::check("the encoder", &terms.each_ref().map(Vec::as_slice))?;
             }
         }
         Ok(())

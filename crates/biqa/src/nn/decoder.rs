@@ -11,6 +11,7 @@ use burn::tensor::{Device, Tensor};
 use super::autocast::matmul;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, affine, param};
+use super::numbers::{self, LAYER};
 use super::rows::softmax;
 use super::vit::{check_ratio, hidden};
 
@@ -40,7 +41,8 @@ impl DecoderConfig {
         if !embed_dim.is_multiple_of(heads) {
             return Err(format!("embed_dim {embed_dim} is no multiple of decoder_heads {heads}"));
         }
-        Ok(())
+        let (d, mlp) = (embed_dim, hidden(embed_dim, mlp_ratio));
+        numbers::check("the decoder", &[&[depth, 8, d, d], &[depth, 2, d, mlp], &[depth, LAYER]])
     }
 }
 

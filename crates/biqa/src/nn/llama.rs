@@ -10,6 +10,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::autocast::matmul;
 use super::layers::{Linear, param};
+use super::numbers;
 use super::rows::softmax;
 use crate::weights::freeze;
 
@@ -44,7 +45,7 @@ impl LlamaConfig {
         if !hidden.is_multiple_of(least) {
             return Err(format!("llm_dim {hidden} is no multiple of {words}llm_heads {heads}"));
         }
-        Ok(())
+        numbers::check("the LLaMA layer", &[&[4, hidden, hidden], &[3, hidden, ffn]])
     }
 }
 

@@ -21,6 +21,7 @@ pub mod llama;
 pub mod mask;
 pub mod mobilenet;
 pub mod norm;
+pub mod numbers;
 pub mod pool;
 mod product;
 pub mod resnet;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layers::{BATCH_NORM_EPS, BatchNorm, Conv, Linear};
 use super::norm::Seen;
+use super::numbers::{self, LAYER};
 use super::pool;
 
 /// A stage's output has this many times its planes.
@@ -53,7 +54,16 @@ impl ResNetConfig {
                 self.layers, self.width
             ));
         }
-        Ok(())
+        let w = self.width;
+        // A bottleneck of p planes has a kernel of 9 p^2 and two, at its stage's start four, of up to
+        // 4 p^2 and 8 p^2.
+        let planes: Vec<[usize; 5]> =
+            self.layers.iter().enumerate().map(|(s, &n)| [n, 33, w, w, 1 << (2 * s)]).collect();
+        let layers: Vec<[usize; 2]> = self.layers.iter().map(|&n| [n, LAYER]).collect();
+        let ends = [[self.num_classes, w, EXPANSION << 3], [3, 49, w]];
+        let terms = planes.iter().map(|t| &t[..]).chain(layers.iter().map(|t| &t[..]));
+        let terms: Vec<&[usize]> = terms.chain(ends.iter().map(|t| &t[..])).collect();
+        numbers::check("the ResNet", &terms)
     }
 
     /// Channels behind each stage.

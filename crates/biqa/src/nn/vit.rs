@@ -11,6 +11,7 @@ use super::attend::attend;
 use super::autocast::{Products, matmul, products};
 use super::gelu::gelu;
 use super::layers::{Conv, LayerNorm, Linear, param};
+use super::numbers::{self, LAYER};
 use super::rows::softmax;
 
 /// Sizes of a ViT; the defaults are timm's `vit_small_patch16_224`.
@@ -85,7 +86,11 @@ impl VitConfig {
             let Self { embed_dim, num_heads, .. } = self;
             return Err(format!("embed_dim {embed_dim} is no multiple of num_heads {num_heads}"));
         }
-        Ok(())
+        let Self { patch_size: p, embed_dim: d, depth, num_classes, .. } = *self;
+        let (grid, mlp) = (self.grid(), hidden(d, self.mlp_ratio));
+        let outside: [&[usize]; 3] = [&[3, p, p, d], &[grid, grid, d], &[num_classes, d]];
+        let blocks: [&[usize]; 3] = [&[depth, 4, d, d], &[depth, 2, d, mlp], &[depth, LAYER]];
+        numbers::check("the encoder", &[outside, blocks].concat())
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::nn::crossvit::CrossVitConfig;
 use crate::nn::decoder::DecoderConfig;
 use crate::nn::llama::LlamaConfig;
+use crate::nn::numbers;
 
 /// Sizes and switches of the network; the defaults are the paper's where it states them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -313,6 +314,12 @@ impl CsfiqaConfig {
                 self.scl_stages, self.scl_dim
             ));
         }
+        let (small, scl) = (encoder.embed_dim[0], self.scl_dim);
+        numbers::check(
+            "the head",
+            &[&[self.queries, d], &[stages, scl, small], &[stages, scl, d]],
+        )?;
+        numbers::check("the concentrator", &[&[2, d, self.llm_dim]])?;
         self.decoder(d).check()
     }
 }

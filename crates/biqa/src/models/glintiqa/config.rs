@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CNN_STAGES, STAGES};
 use crate::nn::layers::BATCH_NORM_EPS;
+use crate::nn::numbers;
 use crate::nn::resnet::ResNetConfig;
 use crate::nn::vit::VitConfig;
 
@@ -144,6 +145,10 @@ impl GlintIqaConfig {
         if self.cnn_layers.len() != CNN_STAGES {
             return Err(format!("cnn_layers must be 3 numbers, found {:?}", self.cnn_layers));
         }
-        self.resnet().check()
+        self.resnet().check()?;
+        // Five channel attentions of tokens by tokens, three times; four SIEM; embeddings of CNN maps.
+        let (d, p, w, grid) = (self.embed_dim, patch_size / 4, self.cnn_width, self.vit().grid());
+        let cwsa: [usize; 5] = [15, grid, grid, grid, grid];
+        numbers::check("the head", &[&cwsa, &[72, d, d], &[12, w, p, p, d]])
     }
 }
