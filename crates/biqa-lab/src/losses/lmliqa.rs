@@ -94,17 +94,34 @@ pub struct Contrast {
     pub contrast: Tensor<1>,
 }
 
+/// What the entries of a batch are.
+#[derive(Clone, Copy, Debug)]
+pub struct Entries<'a> {
+    /// (4.4): the salient crop of every entry.
+    pub salient: &'a [usize],
+    /// Which picture each is. Two of one picture are neither each other's positives nor its
+    /// negatives: these are crops of other pictures.
+    pub pictures: &'a [usize],
+}
+
+impl Entries<'_> {
+    /// Whether the crops of one are crops of another picture to the other.
+    fn differ(&self, i: usize, j: usize) -> bool {
+        self.pictures[i] != self.pictures[j]
+    }
+}
+
 /// (5.3): `L_con = L_man + w_cluster L_clu`, for embeddings `[b, k, e]` of any length. A weight of
 /// 0 removes its term.
 pub fn contrast(
     student: Tensor<3>,
     teacher: Tensor<3>,
-    salient: &[usize],
+    entries: Entries<'_>,
     weights: &ContrastWeights,
 ) -> Contrast {
     let (z, t) = (unit(student), unit(teacher));
-    let manifold = manifold(z.clone(), t.clone(), salient, weights);
-    let cluster = cluster(z, t, salient, weights.tau);
+    let manifold = manifold(z.clone(), t.clone(), entries, weights);
+    let cluster = cluster(z, t, entries, weights.tau);
     let contrast = if weights.w_cluster == 0.0 {
         manifold.clone()
     } else {
@@ -118,27 +135,29 @@ pub fn contrast(
 pub fn manifold(
     z: Tensor<3>,
     t: Tensor<3>,
-    salient: &[usize],
+    entries: Entries<'_>,
     weights: &ContrastWeights,
 ) -> Tensor<1> {
-    let [b, k, _] = z.dims();
+    let ([b, k, _], salient) = (z.dims(), entries.salient);
     let anchors: Vec<(usize, usize)> = (0..b).map(|i| (i, salient[i])).collect();
     let weight = |(i, _): (usize, usize), (j, q): (usize, usize)| match (i == j, q == salient[i]) {
         (true, true) => 1.0,
         (true, false) => weights.w_intra,
-        (false, _) => weights.w_inter,
+        (false, _) if entries.differ(i, j) => weights.w_inter,
+        (false, _) => 0.0,
     };
     info_nce(z, t, salient, weights.tau, &anchors, k, weight)
 }
 
 /// (5.2): the student's other crops are drawn to the teacher's salient crop of their picture,
 /// against the crops of other pictures.
-pub fn cluster(z: Tensor<3>, t: Tensor<3>, salient: &[usize], tau: f64) -> Tensor<1> {
-    let [b, k, _] = z.dims();
+pub fn cluster(z: Tensor<3>, t: Tensor<3>, entries: Entries<'_>, tau: f64) -> Tensor<1> {
+    let ([b, k, _], salient) = (z.dims(), entries.salient);
     let all = (0..b).flat_map(|i| (0..k).map(move |q| (i, q)));
     let anchors: Vec<(usize, usize)> = all.filter(|&(i, q)| q != salient[i]).collect();
-    let weight =
-        |(i, _): (usize, usize), (j, q): (usize, usize)| f64::from(i != j || q == salient[i]);
+    let weight = |(i, _): (usize, usize), (j, q): (usize, usize)| {
+        f64::from(if i == j { q == salient[i] } else { entries.differ(i, j) })
+    };
     info_nce(z, t, salient, tau, &anchors, k, weight)
 }
 

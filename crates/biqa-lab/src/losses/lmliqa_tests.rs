@@ -60,8 +60,13 @@ fn equal_saliencies_choose_the_first_crop() {
 const Z: [f32; 8] = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0, -1.0, 0.0];
 const T: [f32; 8] = [1.0, 0.2, 0.0, 1.0, 1.0, 0.5, -1.0, -1.0];
 
+/// Entries of as many pictures.
+fn all_different(salient: &[usize]) -> Entries<'_> {
+    Entries { salient, pictures: &[0, 1, 2][..salient.len()] }
+}
+
 fn example(weights: &ContrastWeights) -> Contrast {
-    contrast(tensor(&Z, [2, 2, 2]), tensor(&T, [2, 2, 2]), &[0, 1], weights)
+    contrast(tensor(&Z, [2, 2, 2]), tensor(&T, [2, 2, 2]), all_different(&[0, 1]), weights)
 }
 
 #[test]
@@ -90,8 +95,12 @@ fn drawn(name: &str, n: usize) -> Vec<f32> {
 #[test]
 fn one_picture_with_one_crop_has_no_contrast() {
     let (z, t) = (drawn("z", 4), drawn("t", 4));
-    let found =
-        contrast(tensor(&z, [1, 1, 4]), tensor(&t, [1, 1, 4]), &[0], &ContrastWeights::default());
+    let found = contrast(
+        tensor(&z, [1, 1, 4]),
+        tensor(&t, [1, 1, 4]),
+        all_different(&[0]),
+        &ContrastWeights::default(),
+    );
     assert_eq!([value(found.manifold), value(found.cluster)], [0.0, 0.0]);
 }
 
@@ -101,10 +110,31 @@ fn negatives_never_lower_the_manifold_term() {
     let loss = |w_intra, w_inter| {
         let weights = ContrastWeights { w_intra, w_inter, ..ContrastWeights::default() };
         let (z, t) = (unit(tensor(&z, [3, 2, 4])), unit(tensor(&t, [3, 2, 4])));
-        value(manifold(z, t, &[0, 1, 0], &weights))
+        value(manifold(z, t, all_different(&[0, 1, 0]), &weights))
     };
     assert!(loss(0.0, 0.0).abs() < 1e-6);
     assert!(loss(1.0, 0.0) > loss(0.5, 0.0) && loss(1.0, 1.0) > loss(1.0, 0.0));
+}
+
+/// (5.1) and (5.2) speak of crops of other pictures: a second entry of an anchor's own is none.
+#[test]
+fn two_entries_of_one_picture_do_not_repel_each_other() {
+    let (z, t) = (drawn("z", 16), drawn("t", 16)); // 2 entries, 2 crops, 4 numbers
+    let weights = ContrastWeights { w_cluster: 1.0, ..ContrastWeights::default() };
+    let of = |rows: std::ops::Range<usize>, pictures: &[usize]| {
+        let numbers = 8 * rows.start..8 * rows.end;
+        let part = |v: &[f32]| tensor(&v[numbers.clone()], [rows.len(), 2, 4]);
+        let entries = Entries { salient: &[0, 1][rows.clone()], pictures };
+        let found = contrast(part(&z), part(&t), entries, &weights);
+        [value(found.manifold), value(found.cluster)]
+    };
+    let (twins, others) = (of(0..2, &[7, 7]), of(0..2, &[7, 8]));
+    let (first, second) = (of(0..1, &[7]), of(1..2, &[7]));
+    for term in 0..2 {
+        assert!(twins[term] < others[term], "{twins:?} {others:?}");
+        let alone = 0.5 * (first[term] + second[term]);
+        assert!((twins[term] - alone).abs() < 1e-6, "{twins:?} {first:?} {second:?}");
+    }
 }
 
 #[test]
@@ -115,8 +145,12 @@ fn the_order_of_pictures_and_of_other_crops_does_not_matter() {
         let pick = |v: &[f32]| {
             order.iter().flat_map(|&c| v[4 * c..4 * c + 4].to_vec()).collect::<Vec<f32>>()
         };
-        let found =
-            contrast(tensor(&pick(&z), [3, 3, 4]), tensor(&pick(&t), [3, 3, 4]), salient, &weights);
+        let found = contrast(
+            tensor(&pick(&z), [3, 3, 4]),
+            tensor(&pick(&t), [3, 3, 4]),
+            all_different(salient),
+            &weights,
+        );
         value(found.contrast)
     };
     let plain = loss(&[0, 1, 2, 3, 4, 5, 6, 7, 8], &[0, 2, 1]);
@@ -179,7 +213,9 @@ fn gradients_of_the_contrast_are_its_slopes() {
     let (z, t) = (drawn("z", 18), drawn("t", 18));
     let weights = ContrastWeights { tau: 0.5, w_intra: 0.5, w_inter: 1.0, w_cluster: 0.7 };
     let student = leaf(&z, [3, 2, 3]);
-    let at = |z: Tensor<3>| contrast(z, tensor(&t, [3, 2, 3]), &[1, 0, 0], &weights).contrast;
+    let at = |z: Tensor<3>| {
+        contrast(z, tensor(&t, [3, 2, 3]), all_different(&[1, 0, 0]), &weights).contrast
+    };
     let grad = host(&student.grad(&at(student.clone()).backward()).expect("a leaf"));
     let step = 1e-2;
     for i in 0..z.len() {

@@ -97,7 +97,8 @@ impl CsfiqaMethod {
             Concentration::None => Ok(Arrays::new()),
             Concentration::Llama7b => Err(TrainError::Data(
                 "csfiqa: ic = \"llama7b\" needs the weights of LLaMA-7B, which biqa may not ship: \
-                 give their file with --llama, or use ic = \"none\" (csfiqa-lite) or \"random\""
+                 give `biqa train` or `biqa protocol` their file with --llama, or use ic = \"none\" \
+                 (csfiqa-lite) or \"random\""
                     .to_owned(),
             )),
             Concentration::Random => {

@@ -146,6 +146,11 @@ pub fn training_label(set: &str, label: f32) -> f32 {
     if set == "livec" { 2.0 * label - 50.0 } else { label }
 }
 
+/// [`training_label`] undone: errors on the spread scale would mean nothing (section 11).
+pub fn label_of(set: &str, output: f64) -> f64 {
+    if set == "livec" { 0.5 * (output + 50.0) } else { output }
+}
+
 impl Method for GlintIqaMethod {
     type Net = GlintIqa;
 
@@ -253,6 +258,10 @@ impl Method for GlintIqaMethod {
 
     fn training_label(&self, set: &str, label: f32) -> f32 {
         training_label(set, label)
+    }
+
+    fn label_of(&self, set: &str, output: f64) -> f64 {
+        label_of(set, output)
     }
 
     fn features(&self, net: &GlintIqa, crops: Tensor<4>) -> Tensor<2> {

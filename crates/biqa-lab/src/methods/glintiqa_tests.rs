@@ -194,6 +194,11 @@ fn training_labels_of_live_challenge_alone_are_spread() {
     let spread = [50.0, 0.0, 100.0].map(|y| training_label("livec", y));
     assert_eq!(spread, [50.0, -50.0, 150.0]);
     assert_eq!(training_label("koniq10k", 0.0), 0.0);
+    for set in ["livec", "koniq10k"] {
+        for y in [0.0, 3.5, 100.0] {
+            assert_eq!(label_of(set, f64::from(training_label(set, y))), f64::from(y), "{set}");
+        }
+    }
 }
 
 #[test]

@@ -13,8 +13,8 @@ use super::init::{self, Family};
 use super::teacher::{Follow, Teacher};
 use super::{Batch, Method, Needs, Start, Terms};
 use crate::losses::lmliqa::{
-    Contrast, ContrastWeights, box_saliency, class_map, contrast, crop_saliency, mutual_saliency,
-    mutual_score, regression_all, regression_salient, salient,
+    Contrast, ContrastWeights, Entries, box_saliency, class_map, contrast, crop_saliency,
+    mutual_saliency, mutual_score, regression_all, regression_salient, salient,
 };
 use crate::train::TrainError;
 
@@ -207,6 +207,8 @@ pub struct Views<'a> {
     pub crops: Tensor<4>,
     /// `b * k` boxes, as in [`Batch::boxes`].
     pub boxes: &'a [[f32; 4]],
+    /// `b`: which photo each picture is, as in [`Batch::photos`].
+    pub photos: &'a [usize],
     /// `[b, 3, s, s]`, for [`Saliency::GlobalCls`].
     pub whole: Option<Tensor<4>>,
     /// `[b]`
@@ -280,7 +282,8 @@ impl LmlIqaMethod {
                 Ok::<_, TrainError>(e.reshape([b, k, d]))
             };
             let (z, t) = (embeddings(student, &out)?, embeddings(teacher, &seen)?);
-            contrast(z, t, &salient, &self.options.contrast_weights())
+            let entries = Entries { salient: &salient, pictures: views.photos };
+            contrast(z, t, entries, &self.options.contrast_weights())
         };
         let (score, score_teacher) = (by_picture(out.score.clone()), by_picture(seen.score));
         let (mutual, saliency_student) = match self.options.mutual {
@@ -425,6 +428,7 @@ impl Method for LmlIqaMethod {
         let views = Views {
             crops: batch.crops.clone(),
             boxes: &batch.boxes,
+            photos: &batch.photos,
             whole: batch.whole.clone(),
             targets: batch.target(),
         };

@@ -27,6 +27,7 @@ pub fn batch(needs: Needs, b: usize, step: u64) -> Batch {
         crops,
         boxes: boxes.collect(),
         whole,
+        photos: (0..b).collect(),
         targets: (0..b).map(|i| (i * i) as f32 / b as f32).collect(),
         key: StepKey { seed: 3, step },
     }

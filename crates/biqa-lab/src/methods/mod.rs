@@ -41,6 +41,9 @@ pub struct Batch {
     pub whole: Option<Tensor<4>>,
     /// `b` labels, on the recipe's scale.
     pub targets: Vec<f32>,
+    /// `b`: which photo each picture is. Where one list of photos ends and the next begins within a
+    /// batch, one may stand in it twice.
+    pub photos: Vec<usize>,
     /// What keys the random numbers of this step.
     pub key: StepKey,
 }
@@ -221,6 +224,12 @@ pub trait Method: Clone {
     /// photos that are measured stay as they are.
     fn training_label(&self, _set: &str, label: f32) -> f32 {
         label
+    }
+
+    /// The raw label that an output stands for, of a network that was trained on a set:
+    /// [`Self::training_label`] undone.
+    fn label_of(&self, _set: &str, output: f64) -> f64 {
+        output
     }
 
     /// What the backbone alone makes of crops, `[b, d]`: ridge regression on it, with the weights

@@ -4,9 +4,10 @@ use biqa::golden::{Case, GoldenError, Tensor as Golden, Tensors};
 use biqa::models::lmliqa::{LmlIqa, LmlIqaConfig};
 use biqa::weights::{Arrays, load, visit};
 use biqa_lab::losses::lmliqa::{
-    box_saliency, class_map, contrast, crop_saliency, ema, momentum, mutual_saliency, salient,
+    Entries, box_saliency, class_map, contrast, crop_saliency, ema, momentum, mutual_saliency,
+    salient,
 };
-use biqa_lab::methods::lmliqa::{LmlIqaMethod, LmlIqaOptions, Views};
+use biqa_lab::methods::lmliqa::{LmlIqaMethod, LmlIqaOptions, Saliency, Views};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -106,9 +107,11 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
         Err(_) => Vec::new(),
     };
     let grads = Device::flex().autodiff();
+    let photos: Vec<usize> = (0..b).collect();
     let views = Views {
         crops: tensor(&crops, &grads),
         boxes: &boxes,
+        photos: &photos,
         whole: inputs.get("whole").ok().map(|whole| tensor(whole, &grads)),
         targets: flat(inputs.get("labels")?, &grads),
     };
@@ -148,7 +151,10 @@ fn saliency(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let inputs = case.inputs()?;
     let attention = inputs.get("attention")?;
-    let found: Tensor<2> = if case.text("saliency")? == "global_cls" {
+    let how = case.config.get("saliency").cloned();
+    let how: Saliency =
+        how.map_or(Ok(Saliency::GlobalCls), serde_json::from_value).map_err(code)?;
+    let found: Tensor<2> = if how == Saliency::GlobalCls {
         let boxes = inputs.get("boxes")?.f32s();
         let map = class_map(class_row(tensor(attention, &device)));
         box_saliency(map, boxes.as_chunks().0)
@@ -173,7 +179,9 @@ fn contrast_loss(case: &Case) -> Result<Found, GoldenError> {
     let salient: Vec<usize> = inputs.get("index")?.f64s().into_iter().map(|m| m as usize).collect();
     let options: LmlIqaOptions = config(case, &SIZES)?;
     let weights = options.contrast_weights();
-    let losses = contrast(student.clone(), teacher, &salient, &weights);
+    let pictures: Vec<usize> = (0..salient.len()).collect();
+    let entries = Entries { salient: &salient, pictures: &pictures };
+    let losses = contrast(student.clone(), teacher, entries, &weights);
     let grads = losses.contrast.backward();
     let grad = student.grad(&grads).ok_or_else(|| code("no gradient"))?;
     Ok(Found::from([

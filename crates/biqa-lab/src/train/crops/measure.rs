@@ -18,8 +18,12 @@ impl<M: Method> Run<'_, M> {
     /// The network's numbers on 0..1, higher is better.
     fn quality(&self, raw: Vec<f64>) -> Vec<f64> {
         let scale = &self.options.scale;
+        // A run trains on photos of one set.
+        let set = self.options.train.first().map_or("", |photo| photo.dataset.as_str());
+        let method = &self.stages[self.stages.len() - 1];
+        let raw_label = |y: f64| scale.target(method.label_of(set, y));
         let best = self.recipe.labels.best();
-        raw.into_iter().map(|y| best.map_or_else(|| scale.target(y), |best| y / best)).collect()
+        raw.into_iter().map(|y| best.map_or_else(|| raw_label(y), |best| y / best)).collect()
     }
 
     /// Scores the photos that choose, and keeps the weights where they are the best so far.

@@ -333,7 +333,7 @@ impl<'a, M: Method> Run<'a, M> {
             let labels = photos.iter().map(|&i| self.label(&self.options.train[i])).collect();
             let step = step * train.accumulate as u64 + part;
             let key = StepKey { seed: self.options.seed, step };
-            let batch = step::batch(cuts, labels, &self.view, key, &device);
+            let batch = step::batch((photos, cuts), labels, &self.view, key, &device);
             sum.add(method, net, &batch, train.precision)?;
             part += 1;
         }

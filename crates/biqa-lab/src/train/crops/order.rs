@@ -11,8 +11,11 @@ pub(super) struct Plan {
     photos: usize,
     /// Photos of a step.
     batch: usize,
-    /// How often the list that is shuffled holds every photo.
+    /// How often a list holds every photo.
     passes: u64,
+    /// Whether a list is passes one after the other, each shuffled for itself, and not all of them
+    /// shuffled together: crops that are compared should be of different photos.
+    apart: bool,
     /// What becomes of the photos of a list behind its last whole batch.
     rest: Rest,
     /// Steps of an epoch.
@@ -69,7 +72,8 @@ impl Plan {
                  train.budget"
             ));
         }
-        Ok(Self { photos, batch, passes, rest, per_epoch, total: per_epoch * epochs })
+        let (apart, total) = (group > 1, per_epoch * epochs);
+        Ok(Self { photos, batch, passes, apart, rest, per_epoch, total })
     }
 
     /// Photos of a step.
@@ -127,16 +131,23 @@ impl Iterator for Order {
         if self.next == self.end {
             return None;
         }
-        let Plan { photos, passes, .. } = self.plan;
-        let (list, place) = (self.next / self.plan.used(), self.next % self.plan.used());
+        let Plan { photos, passes, apart, .. } = self.plan;
+        let (mut list, mut place) = (self.next / self.plan.used(), self.next % self.plan.used());
+        let mut together = passes;
+        if apart {
+            list = list * passes + place / photos as u64;
+            place %= photos as u64;
+            together = 1;
+        }
         self.next += 1;
         if self.shuffled.as_ref().is_none_or(|(number, _)| *number != list) {
             let mut draws = stream(self.seed, "crops/order", ((self.stage as u64) << 48) | list);
-            self.shuffled = Some((list, draws.permutation(photos * passes as usize)));
+            self.shuffled = Some((list, draws.permutation(photos * together as usize)));
         }
         let (_, shuffled) = self.shuffled.as_ref()?;
         let entry = shuffled[place as usize] as u64;
-        Some(Turn { photo: (entry / passes) as usize, round: list * passes + entry % passes })
+        let round = list * together + entry % together;
+        Some(Turn { photo: (entry / together) as usize, round })
     }
 }
 
@@ -164,6 +175,22 @@ mod tests {
                 assert_eq!(rounds, (first..first + 10).collect::<Vec<_>>());
             }
         }
+    }
+
+    /// papers/lml-iqa.md, section 9: every image once, repeated.
+    #[test]
+    fn passes_of_several_crops_a_photo_come_one_after_the_other() {
+        let plan = Plan::new(&train("batch = 4\nepochs = 2\npasses = 3"), 8, 2).expect("a plan");
+        let turns: Vec<Turn> = plan.from(0, 3, 0).collect();
+        assert_eq!(turns.len(), 48);
+        for (pass, turns) in turns.chunks(8).enumerate() {
+            let mut photos: Vec<usize> = turns.iter().map(|t| t.photo).collect();
+            photos.sort_unstable();
+            assert_eq!(photos, (0..8).collect::<Vec<_>>());
+            assert!(turns.iter().all(|t| t.round == pass as u64));
+        }
+        assert_ne!(turns[..8], turns[8..16]);
+        assert_eq!(plan.from(5, 3, 0).collect::<Vec<_>>(), turns[20..]);
     }
 
     #[test]

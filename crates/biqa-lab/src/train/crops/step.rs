@@ -12,7 +12,7 @@ use crate::methods::{Batch, Method, StepKey};
 
 /// The batch of some photos, with a label each.
 pub(super) fn batch(
-    cuts: Vec<Cut>,
+    (photos, cuts): (Vec<usize>, Vec<Cut>),
     targets: Vec<f32>,
     view: &View,
     key: StepKey,
@@ -30,6 +30,7 @@ pub(super) fn batch(
         boxes: cuts.iter().flat_map(|cut| cut.boxes.iter().copied()).collect(),
         whole: (!wholes.is_empty()).then(|| tensor(&wholes)),
         targets,
+        photos,
         key,
     }
 }

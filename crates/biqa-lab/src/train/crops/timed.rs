@@ -61,7 +61,8 @@ fn timed<M: Method>(
         let mut sum = Sum::default();
         for (i, (cuts, labels)) in parts.into_iter().enumerate() {
             let key = StepKey { seed: SEED, step: step * train.accumulate as u64 + i as u64 };
-            let batch = step::batch(cuts, labels, &view, key, &grads_device);
+            let batch =
+                step::batch(((0..cuts.len()).collect(), cuts), labels, &view, key, &grads_device);
             sum.add(&mut method, &net, &batch, train.precision)?;
         }
         let (grads, loss, _) = sum.mean();
