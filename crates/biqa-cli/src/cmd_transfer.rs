@@ -18,6 +18,8 @@ const MANIFEST: &str = "manifest.json";
 const SETTINGS: &str = "settings.json";
 /// Where features wait for a run to go on.
 const FEATURES: &str = "features";
+/// What a run writes first.
+const REFERENCES: &str = "reference_features.npy";
 
 pub fn run(args: &TransferArgs) -> anyhow::Result<Exit> {
     let settings = args.settings();
@@ -67,7 +69,13 @@ impl transfer::Progress for Bar {
 /// Refuses to write over a run, or makes room for this one.
 fn begin(args: &TransferArgs) -> anyhow::Result<()> {
     let out = &args.output;
-    let there = [MANIFEST, SETTINGS, FEATURES].iter().any(|name| out.join(name).exists());
+    let there = [FEATURES, REFERENCES].iter().any(|name| out.join(name).exists());
+    let other = fs::read_dir(out).ok().and_then(|entries| {
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).min()
+    });
+    if let (false, Some(other)) = (there, other) {
+        bail!("{} holds other things ({other}); give a new folder, or an empty one", shown(out));
+    }
     if there && !args.force && !args.resume {
         bail!("{} holds a run; --resume goes on, --force writes over it", shown(out));
     }

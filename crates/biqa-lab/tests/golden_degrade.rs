@@ -112,11 +112,13 @@ fn kernel_case(case: &Case) -> Result<Tensors, GoldenError> {
 }
 
 fn named(name: &str) -> Option<Kernel> {
+    // A fraction may be written 2.5 or 2_5.
+    let number = |text: &str| text.replace('_', ".").parse().ok();
     if let Some(radius) = name.strip_prefix("disk") {
-        return radius.parse().ok().map(lens_kernel);
+        return number(radius).map(lens_kernel);
     }
-    let (length, angle) = name.strip_prefix("motion")?.split_once('_')?;
-    Some(motion_kernel(length.parse().ok()?, angle.parse().ok()?))
+    let (length, angle) = name.strip_prefix("motion")?.rsplit_once('_')?;
+    Some(motion_kernel(number(length)?, number(angle)?))
 }
 
 fn shaped(shape: &serde_json::Value) -> Option<Kernel> {

@@ -163,9 +163,17 @@ impl Distortion {
         draws: &Draws,
     ) -> Result<RgbF32, DegradeError> {
         match self.run {
-            Run::Float(run) | Run::Both(run, _) => run(picture, values, draws),
+            Run::Float(run) | Run::Both(run, _) => {
+                let found = run(picture, values, draws)?;
+                Ok(if self.overshoots() { found } else { found.clipped() })
+            }
             Run::Levels(run) => Ok(RgbF32::from_levels(&run(&picture.to_levels(), values, draws)?)),
         }
+    }
+
+    /// Whether results may leave [0, 1] (section 1).
+    fn overshoots(&self) -> bool {
+        self.family == "re" && matches!(self.name, "resize" | "blur")
     }
 
     /// The operation from levels to levels.

@@ -59,6 +59,14 @@ impl RgbF32 {
         }
     }
 
+    /// Every value brought to [0, 1].
+    pub(super) fn clipped(mut self) -> RgbF32 {
+        for v in &mut self.data {
+            *v = v.clamp(0.0, 1.0);
+        }
+        self
+    }
+
     /// A picture of the same size from other values.
     pub(super) fn with_data(&self, data: Vec<f32>) -> RgbF32 {
         debug_assert_eq!(data.len(), self.data.len());

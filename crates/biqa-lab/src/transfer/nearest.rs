@@ -38,7 +38,8 @@ pub fn rounded(feature: &[f32], decimals: usize) -> Vec<f32> {
 /// `source` and `references` are normalised, and of one length.
 pub fn nearest(source: &[f32], references: &[Vec<f32>], k: usize) -> Vec<Match> {
     let dot = |other: &Vec<f32>| -> f64 {
-        source.iter().zip(other).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+        // From 0, so that a sum of zeros is not -0: they are equal, but not in `total_cmp`.
+        source.iter().zip(other).fold(0.0, |sum, (&a, &b)| sum + f64::from(a) * f64::from(b))
     };
     let mut matches: Vec<Match> = references
         .iter()

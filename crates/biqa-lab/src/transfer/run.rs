@@ -298,7 +298,7 @@ impl Run<'_> {
         }
     }
 
-    /// Rules 1 and 2.
+    /// Rules 1 and 2; and rule 4 for the labelled references that are not for training.
     fn leave_out_untrained(&mut self) -> Result<(), TransferError> {
         let Some(training) = self.sources.training else { return Ok(()) };
         let outside: Vec<usize> = (0..self.seen.len())
@@ -315,6 +315,17 @@ impl Run<'_> {
             });
         }
         self.left.extend(outside.into_iter().map(|i| (i, Left::Outside)));
+        for (i, seen) in self.seen.iter().enumerate() {
+            let name = |found: &Match| self.scores.references()[found.reference].as_str();
+            let near = |found: &&Match| {
+                found.cosine >= self.settings.drop_above && !training.has(name(found))
+            };
+            if let Some(found) = seen.matches.iter().find(near) {
+                let (cosine, list) = (found.cosine, training.file().display());
+                let reason = format!("cosine {cosine:.4} to {}, which {list} lacks", name(found));
+                self.left.entry(i).or_insert(Left::Near(reason));
+            }
+        }
         Ok(())
     }
 
@@ -332,12 +343,12 @@ impl Run<'_> {
         let there: Vec<usize> =
             (0..self.seen.len()).filter(|i| !self.left.contains_key(i)).collect();
         let wanted = self.sources.others.iter().any(|set| set.take > 0);
-        if !wanted && self.settings.total.is_none_or(|total| total >= there.len()) {
+        if !wanted && self.settings.total.is_none() {
             return there;
         }
         let column = |s: usize| there.iter().map(|&i| self.seen[i].others[s]).collect();
         let similar: Vec<Vec<f64>> = (0..self.sources.others.len()).map(column).collect();
-        let fill: Vec<f64> = there.iter().map(|&i| self.heir(i).cosine).collect();
+        let fill: Vec<f64> = there.iter().map(|&i| self.seen[i].matches[0].cosine).collect();
         let wishes: Vec<Wish<'_>> = similar
             .iter()
             .zip(self.sources.others)

@@ -50,7 +50,8 @@ pub fn select(
 /// Positions by falling similarity; equal ones stay in order.
 fn best_first(similarity: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..similarity.len()).collect();
-    let falling = |&a: &usize, &b: &usize| -> Ordering { similarity[b].total_cmp(&similarity[a]) };
+    let of = |position: usize| similarity[position] + 0.0; // -0 becomes 0, which it equals
+    let falling = |&a: &usize, &b: &usize| -> Ordering { of(b).total_cmp(&of(a)) };
     order.sort_by(falling);
     order
 }

@@ -25,22 +25,14 @@ pub(super) fn oval(side: usize, theta: f64, along: f64, across: f64) -> Kernel {
 
 /// [`oval`], border reflected.
 pub(super) fn blur_aniso(picture: &RgbF32, kernel: &Kernel) -> RgbF32 {
-    picture.with_data(clipped(kernel.apply(picture.data(), picture.shape(), Border::Mirror)))
-}
-
-/// To [0, 1], as all operations of the family give it: section 1 excepts those of `re:` alone.
-fn clipped(mut data: Vec<f32>) -> Vec<f32> {
-    for v in &mut data {
-        *v = v.clamp(0.0, 1.0);
-    }
-    data
+    picture.with_data(kernel.apply(picture.data(), picture.shape(), Border::Mirror))
 }
 
 /// A round Gaussian, border reflected.
 pub(super) fn blur_iso(picture: &RgbF32, side: usize, sigma: f64) -> RgbF32 {
     let line = gaussian_f32(sigma, side / 2);
     let data = separable(picture.data(), picture.shape(), &line, &line, Border::Mirror);
-    picture.with_data(clipped(data))
+    picture.with_data(data)
 }
 
 /// A Gaussian shifted by `(factor - 1) / 2` pixels, and of its result every `factor`-th pixel.
@@ -69,11 +61,11 @@ pub(super) fn decimate(
     }
     let side = |n: u32| n.div_ceil(factor as u32);
     let (width, height) = (side(picture.width), side(picture.height));
-    Ok(RgbF32 { width, height, data: clipped(data) })
+    Ok(RgbF32 { width, height, data })
 }
 
 /// To a size: `area` covers exactly when shrinking, `bilinear` and `bicubic` sample points, `smooth`
-/// is the antialiased cubic. What overshoots is clipped.
+/// is the antialiased cubic.
 pub(super) fn resize(
     picture: &RgbF32,
     height: usize,
@@ -83,7 +75,7 @@ pub(super) fn resize(
     picture.check_result("bsr:resize", [width, height], 1)?;
     let shape = picture.shape();
     let data = resized(picture.data(), shape, (width, height), None, mode, |w| w as f32);
-    Ok(RgbF32 { width: width as u32, height: height as u32, data: clipped(data) })
+    Ok(RgbF32 { width: width as u32, height: height as u32, data })
 }
 
 /// The upper left part.

@@ -63,7 +63,7 @@ fn disc_area(r: f64, [x0, x1]: [f64; 2], [y0, y1]: [f64; 2]) -> f64 {
 pub fn motion_kernel(length: f64, angle: f64) -> Kernel {
     let length = length.max(1.0);
     let half = (length - 1.0) / 2.0;
-    let phi = (angle % 180.0) / 180.0 * std::f64::consts::PI;
+    let phi = angle.rem_euclid(180.0) / 180.0 * std::f64::consts::PI;
     let (cos, sin) = (libm::cos(phi), libm::sin(phi));
     let sign = if cos < 0.0 { -1.0 } else { 1.0 };
     let epsilon = f64::EPSILON;

@@ -28,7 +28,7 @@ pub(in super::super) fn noise(picture: &RgbF32, sigma: f64, gray: bool, draws: &
 pub(in super::super) fn poisson(picture: &RgbF32, scale: f64, gray: bool, draws: &Draws) -> RgbF32 {
     let pixels = picture.data().as_chunks::<3>().0;
     let luma = |p: &[f32; 3]| {
-        let [r, g, b] = p.map(|v| f64::from(v).clamp(0.0, 1.0));
+        let [r, g, b] = p.map(f64::from);
         level_of(0.2989 * r + 0.587 * g + 0.114 * b)
     };
     let levels: Vec<u8> = if gray {
