@@ -125,46 +125,51 @@ fn errors_case(case: &Case) -> Result<Tensors, GoldenError> {
 fn bootstrap_case(case: &Case) -> Result<Tensors, GoldenError> {
     let (x, y) = xy(case)?;
     let rows = rows(case, "indices")?;
-    let found = bootstrap(&x, &y, &rows, statistic(case)?, case.number("level")?).map_err(code)?;
-    let bca = found.bca.ok_or_else(|| undefined("bca"))?;
-    Ok(tensors([
-        ("estimate", vec![found.estimate.ok_or_else(|| undefined("estimate"))?]),
-        ("replicates", found.replicates),
-        ("undefined", vec![found.undefined as f64]),
-        ("std_error", vec![found.std_error.ok_or_else(|| undefined("std_error"))?]),
-        ("percentile", found.percentile.ok_or_else(|| undefined("percentile"))?.to_vec()),
-        ("z0", vec![bca.z0]),
-        ("acceleration", vec![bca.acceleration]),
-        ("bca", bca.interval.to_vec()),
-    ]))
+    let found = bootstrap(&x, &y, &rows, statistic(case)?, level(case)?).map_err(code)?;
+    let mut all =
+        tensors([("replicates", found.replicates), ("undefined", vec![found.undefined as f64])]);
+    insert(&mut all, "estimate", found.estimate.map(|v| vec![v]));
+    insert(&mut all, "std_error", found.std_error.map(|v| vec![v]));
+    insert(&mut all, "percentile", found.percentile.map(Vec::from));
+    insert(&mut all, "z0", found.bca.as_ref().map(|bca| vec![bca.z0]));
+    insert(&mut all, "acceleration", found.bca.as_ref().map(|bca| vec![bca.acceleration]));
+    insert(&mut all, "bca", found.bca.map(|bca| bca.interval.to_vec()));
+    Ok(all)
+}
+
+fn level(case: &Case) -> Result<f64, GoldenError> {
+    case.number_or("level", 0.95)
+}
+
+/// What is undefined is not there: a case that lists it fails, one that doesn't has no need of it.
+fn insert(all: &mut Tensors, name: &str, values: Option<Vec<f64>>) {
+    if let Some(values) = values {
+        all.0.extend(tensors([(name, values)]).0);
+    }
 }
 
 fn clustered_case(case: &Case) -> Result<Tensors, GoldenError> {
     let (x, y) = xy(case)?;
     let group = rows(case, "group")?.concat();
     let draws = rows(case, "group_indices")?;
-    let level = case.number("level")?;
-    let found =
-        bootstrap_clustered(&x, &y, &group, &draws, statistic(case)?, level).map_err(code)?;
-    Ok(tensors([
-        ("estimate", vec![found.estimate.ok_or_else(|| undefined("estimate"))?]),
-        ("replicates", found.replicates),
-        ("percentile", found.percentile.ok_or_else(|| undefined("percentile"))?.to_vec()),
-    ]))
+    let found = bootstrap_clustered(&x, &y, &group, &draws, statistic(case)?, level(case)?)
+        .map_err(code)?;
+    let mut all = tensors([("replicates", found.replicates)]);
+    insert(&mut all, "estimate", found.estimate.map(|v| vec![v]));
+    insert(&mut all, "percentile", found.percentile.map(Vec::from));
+    Ok(all)
 }
 
 fn paired_case(case: &Case) -> Result<Tensors, GoldenError> {
     let inputs = case.inputs()?;
     let [a, b, y] = ["a", "b", "y"].map(|name| inputs.get(name).map(Tensor::f64s));
     let rows = rows(case, "indices")?;
-    let level = case.number("level")?;
+    let level = level(case)?;
     let found = paired_bootstrap(&a?, &b?, &y?, &rows, statistic(case)?, level).map_err(code)?;
-    Ok(tensors([
-        ("difference", vec![found.difference.ok_or_else(|| undefined("difference"))?]),
-        ("replicates", found.replicates),
-        ("percentile", found.percentile.ok_or_else(|| undefined("percentile"))?.to_vec()),
-        ("p_value", vec![found.p_value]),
-    ]))
+    let mut all = tensors([("replicates", found.replicates), ("p_value", vec![found.p_value])]);
+    insert(&mut all, "difference", found.difference.map(|v| vec![v]));
+    insert(&mut all, "percentile", found.percentile.map(Vec::from));
+    Ok(all)
 }
 
 fn crop_case(case: &Case) -> Result<Tensors, GoldenError> {
@@ -321,22 +326,17 @@ fn python_case(case: &Case) -> Result<Tensors, GoldenError> {
     Ok(Tensors([("orders".to_owned(), matrix(floats(&orders.concat()), n))].into()))
 }
 
-/// The shares of the rule are constants; a case must ask for these.
-fn check_shares(case: &Case) -> Result<(), GoldenError> {
-    let shares = [case.number("train")?, case.number("val")?];
-    if shares == [TRAIN_SHARE, VAL_SHARE] {
-        Ok(())
-    } else {
-        Err(GoldenError::NotBuilt(format!("shares {shares:?}")))
-    }
+/// The sizes by a case's shares; the rule's own where it gives none.
+fn sizes_of(case: &Case) -> Result<impl Fn(usize) -> Sizes + Copy, GoldenError> {
+    let shares = (case.number_or("train", TRAIN_SHARE)?, case.number_or("val", VAL_SHARE)?);
+    Ok(move |m| Sizes::of_shares(m, shares.0, shares.1))
 }
 
 fn split_case(case: &Case) -> Result<Tensors, GoldenError> {
-    check_shares(case)?;
     let m = case.integer("groups")? as usize;
     let (seed, index) = (case.integer("seed")?, case.integer("index")? as u32);
     let order = biqa_order(case.text("dataset")?, seed, index, m);
-    let sizes = Sizes::of(m);
+    let sizes = sizes_of(case)?(m);
     let honest = sizes.trains(Form::Honest);
     let test = &order[sizes.train..];
     Ok(tensors([
@@ -350,7 +350,7 @@ fn split_case(case: &Case) -> Result<Tensors, GoldenError> {
 }
 
 fn sizes_case(case: &Case) -> Result<Tensors, GoldenError> {
-    check_shares(case)?;
+    let sizes_of = sizes_of(case)?;
     let groups = rows(case, "groups")?.concat();
     let shares: Vec<f64> = case
         .config
@@ -358,11 +358,11 @@ fn sizes_case(case: &Case) -> Result<Tensors, GoldenError> {
         .and_then(|shares| shares.as_array()?.iter().map(serde_json::Value::as_f64).collect())
         .ok_or(GoldenError::Missing { what: "config numbers", name: "fractions".to_owned() })?;
     let counts = |of: FractionOf| {
-        let count = |m: usize, share| small(Fraction { share, of }, m, Sizes::of(m).train) as f64;
+        let count = |m: usize, share| small(Fraction { share, of }, m, sizes_of(m).train) as f64;
         let rows = groups.iter().flat_map(|&m| shares.iter().map(move |&share| count(m, share)));
         matrix(rows.collect(), shares.len())
     };
-    let sizes = |of: fn(Sizes) -> usize| groups.iter().map(|&m| of(Sizes::of(m)) as f64).collect();
+    let sizes = |of: fn(Sizes) -> usize| groups.iter().map(|&m| of(sizes_of(m)) as f64).collect();
     let mut found = tensors([
         ("published_train", sizes(|sizes| sizes.train)),
         ("honest_val", sizes(|sizes| sizes.val)),

@@ -99,7 +99,7 @@ fn selection(case: &Case) -> Result<Tensors, GoldenError> {
     let fill = similarity("kadid-10k")?;
     let numbers = inputs.get("name_number")?.f64s();
     let names: Vec<String> = numbers.iter().map(|n| format!("k{n:03}")).collect();
-    let total = case.integer("total")? as usize;
+    let total = case.number_or("total", 50_000.0)? as usize;
     let chosen = |names| {
         let found = select(&wishes, &fill, total, names);
         integers(vec![found.len()], found.into_iter())

@@ -1,5 +1,5 @@
 //! Every case of every `golden/images` folder: the copy beside this file, `../shared` where it
-//! exists, and `images/` of every root in `BIQA_GOLDEN` (papers/images.md, section 11, item 1).
+//! exists, and every folder of that form in a root of `BIQA_GOLDEN` (papers/images.md, section 11, item 1).
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -20,12 +20,15 @@ fn folders() -> Vec<PathBuf> {
     }
     let roots = std::env::var("BIQA_GOLDEN").unwrap_or_default();
     for root in roots.split(':').filter(|root| !root.is_empty()) {
-        let folder = Path::new(root).join("images");
-        if folder.is_dir() {
-            folders.push(folder);
-        } else {
-            eprintln!("NOTE: no images/ in the root {root} of BIQA_GOLDEN");
+        let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+        let inside = entries.map(|entry| entry.path()).chain([PathBuf::from(root)]);
+        let mut found: Vec<PathBuf> =
+            inside.filter(|folder| folder.join("expected.json").is_file()).collect();
+        found.sort();
+        if found.is_empty() {
+            eprintln!("NOTE: no folder with an expected.json in the root {root} of BIQA_GOLDEN");
         }
+        folders.extend(found);
     }
     folders.retain(|folder| folder.join("expected.json").is_file());
     assert!(!folders.is_empty(), "no golden folder at all");

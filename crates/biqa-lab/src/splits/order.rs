@@ -40,8 +40,13 @@ pub struct Sizes {
 impl Sizes {
     /// Of `m` groups. At least one trains and, from two groups on, one tests.
     pub fn of(m: usize) -> Sizes {
+        Sizes::of_shares(m, TRAIN_SHARE, VAL_SHARE)
+    }
+
+    /// The same with other shares than those of the rule.
+    pub fn of_shares(m: usize, train: f64, val: f64) -> Sizes {
         let most = m.saturating_sub(1).max(1);
-        Sizes { train: rounded(TRAIN_SHARE, m).clamp(1, most), val: validation(m) }
+        Sizes { train: rounded(train, m).clamp(1, most), val: rounded(val, m).max(1) }
     }
 
     /// How many of the first groups train in a form.

@@ -2,13 +2,13 @@
 
 use biqa::golden::{Case, GoldenError, Tensors};
 use biqa::nn::bicubic::bicubic;
-use biqa::nn::crossvit::{CrossVit, CrossVitConfig, CrossVitOutput};
+use biqa::nn::crossvit::{CrossVit, CrossVitConfig, CrossVitOutput, encoder_arrays};
 use biqa::nn::llama::{LlamaBlock, LlamaConfig, RmsNorm};
 use biqa::weights::load;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::common::{Found, array, code, config, cut, filled, golden, tensor};
+use crate::common::{Found, array, arrays, code, config, cut, filled, golden, tensor};
 
 pub fn case(case: &Case) -> Result<(), GoldenError> {
     let found = match case.model.as_str() {
@@ -23,7 +23,13 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
 fn crossvit(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let net = CrossVit::new(&config::<CrossVitConfig>(case, &[])?, &device);
-    let net = filled(net, case, |_| true)?;
+    let net = if case.weights.is_string() {
+        // IBM's names, and files with classifiers, are read too.
+        let arrays = encoder_arrays(arrays(&case.weight_tensors()?));
+        load(net, arrays, "the case", &case.model).map_err(code)?
+    } else {
+        filled(net, case, |_| true)?
+    };
     Ok(outputs(net.forward(tensor(case.inputs()?.get("image")?, &device))))
 }
 

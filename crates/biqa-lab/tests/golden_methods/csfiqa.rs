@@ -4,6 +4,7 @@ use biqa::golden::{Case, GoldenError, Tensors};
 use biqa::models::csfiqa::{
     Csfiqa, CsfiqaConfig, CsfiqaOutput, Ratio, ScaleProjections, SelectiveFocus, filtered,
 };
+use biqa::weights::collect;
 use biqa_lab::losses::csfiqa::{Contrast, StageContrast, partners, stage_contrast};
 use biqa_lab::methods::csfiqa::{CsfiqaLosses, CsfiqaMethod, CsfiqaOptions};
 use burn::module::Module;
@@ -74,8 +75,10 @@ fn filter(case: &Case) -> Result<Found, GoldenError> {
     let inputs = case.inputs()?;
     let scores: Tensor<4> = tensor(inputs.get("scores")?, &device).require_grad();
     let mix: Tensor<1> = tensor(inputs.get("mix")?, &device).require_grad();
-    let ratios = case.config.get("afs_ratios").cloned().unwrap_or_default();
-    let ratios: Vec<Ratio> = serde_json::from_value(ratios).map_err(code)?;
+    let ratios: Vec<Ratio> = match case.config.get("afs_ratios") {
+        Some(ratios) => serde_json::from_value(ratios.clone()).map_err(code)?,
+        None => CsfiqaConfig::default().afs_ratios,
+    };
     let probabilities = filtered(scores.clone(), mix.clone(), &ratios);
     let loss = (probabilities.clone() * tensor::<4>(inputs.get("weight")?, &device)).sum();
     let grads = loss.backward();
@@ -126,13 +129,14 @@ struct Projections {
 fn contrast_alone(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let contrast = contrast(case)?;
-    let list = |key: &'static str| -> Result<Vec<usize>, GoldenError> {
-        let value = case.config.get(key).cloned().unwrap_or_default();
-        serde_json::from_value(value).map_err(code)
+    let default = CsfiqaConfig::default();
+    let list = |key: &'static str, default: Vec<usize>| -> Result<Vec<usize>, GoldenError> {
+        let value = case.config.get(key).cloned();
+        value.map_or(Ok(default), |value| serde_json::from_value(value).map_err(code))
     };
-    let stages = list("scl_stages")?.len();
-    let [small, large] = list("embed_dim")?[..] else { return Err(code("embed_dim")) };
-    let dim = case.integer("scl_dim")? as usize;
+    let stages = list("scl_stages", default.scl_stages)?.len();
+    let [small, large] = list("embed_dim", Vec::new())?[..] else { return Err(code("embed_dim")) };
+    let dim = case.number_or("scl_dim", default.scl_dim as f64)? as usize;
     let net = Projections { scl: ScaleProjections::new(stages, [small, large], dim, &device) };
     let net = filled(net, case, |_| true)?.train();
     let inputs = case.inputs()?;
@@ -224,12 +228,14 @@ fn training(case: &Case, with_grads: bool) -> Result<Found, GoldenError> {
     if with_grads {
         gradients(&net, &total.backward(), &mut found);
         // What the file holds and the network leaves out has none.
-        if case.weights.is_string() {
-            let file = arrays(&case.weight_tensors()?).into_iter();
-            for (name, array) in file.filter(|(name, _)| !used(method.config(), name)) {
-                let zeros = vec![0.0; array.data.len()];
-                found.insert(format!("grad.{name}"), numbers(zeros, &array.shape));
-            }
+        let all = if case.weights.is_string() {
+            arrays(&case.weight_tensors()?)
+        } else {
+            collect(&Csfiqa::new(&CsfiqaConfig { sfa: true, ..method.config().clone() }, &device))
+        };
+        for (name, array) in all.into_iter().filter(|(name, _)| !used(method.config(), name)) {
+            let zeros = vec![0.0; array.data.len()];
+            found.insert(format!("grad.{name}"), numbers(zeros, &array.shape));
         }
     }
     found.extend(outputs(output));

@@ -233,7 +233,11 @@ fn one_layer(case: &Case) -> Result<Found, GoldenError> {
     let features: Tensor<3> = tensor(case.inputs()?.get("features")?, &device).require_grad();
     let pairs = pairs_of(case)?;
     let of = self::features(case)?.of(features.clone());
-    let loss = contrast(of, &pairs, case.number_or("temperature", 0.3)?);
+    let loss = contrast(
+        of,
+        &pairs,
+        case.number_or("temperature", case.number_or("contrast_temperature", 0.3)?)?,
+    );
     let grad = features.grad(&loss.backward()).ok_or_else(|| code("no gradient"))?;
     let mut found = told(&pairs, "pos", "neg");
     found.insert("loss".to_owned(), golden(loss));
@@ -246,9 +250,14 @@ fn mask(case: &Case) -> Result<Found, GoldenError> {
     let u = inputs.get("mask_u")?;
     let &[depth, b, h, others] = u.shape.as_slice() else { return Err(code("mask_u")) };
     let n = others + 1;
+    let size = [depth, b, h, n, n];
+    if !case.switch_or("mask_enabled", true)? {
+        let all = vec![true; size.iter().product()];
+        return Ok(Found::from([("mask".to_owned(), bits(&all, &size))]));
+    }
     // Blocks are images further along: every one has numbers of its own.
     let mask =
         visible(&u.f32s(), [depth * b, h, n], case.number_or("mask_ratio", 0.3)?, layout(case)?);
     let mask = mask.ok_or_else(|| code("mask_u has another size"))?;
-    Ok(Found::from([("mask".to_owned(), bits(&mask, &[depth, b, h, n, n]))]))
+    Ok(Found::from([("mask".to_owned(), bits(&mask, &size))]))
 }

@@ -3,10 +3,10 @@
 use biqa::golden::{Case, GoldenError, Tensors};
 use biqa::models::glintiqa::{
     Attended, ChannelAttention, Dropout, Enhancement, GlintIqa, GlintIqaConfig, GlintIqaOutput,
-    Training,
+    Training, checkpoint_arrays,
 };
 use biqa::nn::norm::{BATCH_NORM_MOMENTUM, Seen};
-use biqa::weights::freeze;
+use biqa::weights::{freeze, load};
 use biqa_lab::losses::regression::l1;
 use biqa_lab::methods::Method;
 use biqa_lab::methods::glintiqa::{GlintIqaMethod, GlintIqaOptions};
@@ -16,7 +16,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::common::{
-    Found, code, config, cut, filled, flat, golden, grad_norm, gradients, numbers, rows, tensor,
+    Found, arrays, code, config, cut, filled, flat, golden, grad_norm, gradients, numbers, rows,
+    tensor,
 };
 use crate::crossvit::reached;
 use crate::resnet::{buffers, trains};
@@ -74,7 +75,7 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
 
 fn attention_layer(case: &Case) -> Result<ChannelAttention, GoldenError> {
     let config = GlintIqaConfig {
-        cwsa_norm_eps: case.number_or("norm_eps", 1e-5)?,
+        cwsa_norm_eps: case.number_or("norm_eps", case.number_or("cwsa_norm_eps", 1e-5)?)?,
         normalize_eps: case.number_or("normalize_eps", 1e-12)?,
         reinterpret: reinterpret(case)?,
         ..GlintIqaConfig::default()
@@ -153,7 +154,13 @@ fn network(case: &Case) -> Result<(GlintIqaConfig, GlintIqa), GoldenError> {
     let mut sizes: GlintIqaConfig = config(case, &[&OTHERS[..], &REINTERPRET].concat())?;
     sizes.reinterpret = reinterpret(case)?;
     sizes.check().map_err(code)?;
-    let net = filled(GlintIqa::new(&sizes, &Device::flex()), case, |_| true)?;
+    let net = GlintIqa::new(&sizes, &Device::flex());
+    if !case.weights.is_string() {
+        return Ok((sizes, filled(net, case, |_| true)?));
+    }
+    // A file has the names of any release, and may lack what no score needs (section 3.5).
+    let arrays = checkpoint_arrays(arrays(&case.weight_tensors()?), &net);
+    let net = load(net, arrays, "the case", &case.model).map_err(code)?;
     Ok((sizes, net))
 }
 
@@ -272,14 +279,14 @@ fn grad(case: &Case) -> Result<Found, GoldenError> {
 }
 
 fn annealing(case: &Case) -> Result<Found, GoldenError> {
-    let (base_lr, min_lr) = (case.number("base_lr")?, case.number_or("eta_min", 0.0)?);
+    let (base_lr, min_lr) = (case.number_or("base_lr", 1e-5)?, case.number_or("eta_min", 0.0)?);
     let unit = ["unit", "schedule.unit"].iter().find_map(|key| case.config.get(key));
     let unit = match unit {
         Some(word) => serde_json::from_value(word.clone()).map_err(code)?,
         None => Unit::Step,
     };
     let per_epoch = case.number_or("steps_per_epoch", 1.0)? as u64;
-    let annealing = Annealing { t_max: case.number("t_max")?, unit };
+    let annealing = Annealing { t_max: case.number_or("t_max", 30.0)?, unit };
     let schedule = Schedule {
         name: Shape::Annealing,
         base_lr,
@@ -305,7 +312,7 @@ fn adam(case: &Case) -> Result<Found, GoldenError> {
         map.entry("weight_decay").or_insert(1e-5.into());
     }
     let config: AdamWConfig = serde_json::from_value(config).map_err(code)?;
-    let group = Group { lr: case.number("lr")?, decay: true };
+    let group = Group { lr: case.number_or("lr", 1e-5)?, decay: true };
     let inputs = case.inputs()?;
     let (first, grads) = (inputs.get("p0")?, inputs.get("grads")?);
     let mut p = flat(first, &device);

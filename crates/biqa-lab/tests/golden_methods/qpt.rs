@@ -14,6 +14,7 @@ use biqa_lab::pretrain::step::{PretrainStep, pretrain_step, stored};
 use biqa_lab::train::lars::{Lars, LarsConfig};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::de::DeserializeOwned;
 
 use crate::common::{
     Found, code, config, filled, flat, golden, grad_norm, gradients, numbers, tensor,
@@ -89,16 +90,27 @@ fn told_only(case: &Case) -> Result<(), GoldenError> {
     Err(code("normalize = false: embeddings are always divided by their length (1)"))
 }
 
+/// Some keys of a case. With keys out of a queue (section 5) there is no predictor and one direction,
+/// unless the case says otherwise.
+fn some_keys<T: DeserializeOwned>(case: &Case, keys: &[&str]) -> Result<T, GoldenError> {
+    let mut config = case.config.clone();
+    if let Some(map) = config.as_object_mut() {
+        if map.get("keys").is_some_and(|word| word == "queue") {
+            for key in ["predictor", "symmetric"] {
+                map.entry(key).or_insert(false.into());
+            }
+        }
+        map.retain(|key, _| keys.contains(&key.as_str()));
+    }
+    serde_json::from_value(config).map_err(code)
+}
+
 /// The keys of the loss among those of a case.
 fn loss_config(case: &Case) -> Result<QcConfig, GoldenError> {
     told_only(case)?;
     let keys =
         ["temperature", "w_degradation", "w_content", "symmetric", "loss_scale", "normalize_eps"];
-    let mut config = case.config.clone();
-    if let Some(map) = config.as_object_mut() {
-        map.retain(|key, _| keys.contains(&key.as_str()));
-    }
-    serde_json::from_value(config).map_err(code)
+    some_keys(case, &keys)
 }
 
 fn ids(inputs: &Tensors) -> Result<[Vec<i64>; 2], GoldenError> {
@@ -149,11 +161,7 @@ fn loss(case: &Case) -> Result<Found, GoldenError> {
 fn step(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
     let keys = ["layers", "width", "mlp_dim", "dim", "predictor", "bn_eps"];
-    let mut sizes = case.config.clone();
-    if let Some(map) = sizes.as_object_mut() {
-        map.retain(|key, _| keys.contains(&key.as_str()));
-    }
-    let sizes: PretrainConfig = serde_json::from_value(sizes).map_err(code)?;
+    let sizes: PretrainConfig = some_keys(case, &keys)?;
     sizes.check().map_err(code)?;
     // `filled` needs every parameter; the key side is frozen again behind it.
     let net = filled(Pretrain::new(&sizes, &device), case, |_| true)?.train();
@@ -210,7 +218,8 @@ fn updates(case: &Case) -> Result<Found, GoldenError> {
 
 fn schedule(case: &Case) -> Result<Found, GoldenError> {
     let (warmup, epochs) = (case.number("warmup_epochs")?, case.number("epochs")?);
-    let (per_epoch, start) = (case.integer("steps_per_epoch")?, case.number("momentum_start")?);
+    let (per_epoch, start) =
+        (case.integer("steps_per_epoch")?, case.number_or("momentum_start", 0.99)?);
     let steps = epochs as u64 * per_epoch;
     let kind = case.config.get("momentum_schedule").cloned();
     let kind = kind.map(serde_json::from_value::<MomentumSchedule>).transpose().map_err(code)?;
@@ -259,8 +268,11 @@ fn lars(case: &Case) -> Result<Found, GoldenError> {
 }
 
 fn overlaps(case: &Case) -> Result<Found, GoldenError> {
-    let (side, low, high) =
-        (case.integer("patch")? as i64, case.number("iou_low")?, case.number("iou_high")?);
+    let (side, low, high) = (
+        case.number_or("patch", 160.0)? as i64,
+        case.number_or("iou_low", 0.1)?,
+        case.number_or("iou_high", 0.3)?,
+    );
     let corners = case.inputs()?.get("corners")?.f64s();
     let found: Vec<_> = corners
         .chunks_exact(4)
