@@ -129,6 +129,7 @@ const NUMBERS: &[(&str, [u64; 3], [f64; 5])] = &[
     ("deiqt-synthetic-middle", [192, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
     ("deiqt-synthetic-small", [48, 9, 10], [0.0002, 3.0, 3.0, 0.1, 0.05]),
     ("glintiqa-authentic", [32, 300, 1], [1e-05, 0.0, 3.0, 0.1, 1e-05]),
+    ("glintiqa-saqt", [128, 50, 1], [1e-05, 0.0, 3.0, 0.1, 1e-05]),
     ("glintiqa-synthetic", [32, 300, 1], [1e-05, 0.0, 3.0, 0.1, 1e-05]),
     ("lmliqa-authentic-large", [32, 9, 1], [0.0002, 3.0, 3.0, 0.1, 0.05]),
     ("lmliqa-authentic-small", [16, 9, 3], [0.0002, 3.0, 3.0, 0.1, 0.05]),
@@ -191,8 +192,12 @@ fn every_recipe_of_a_method_prepares_a_set_alike() {
         ("csfiqa-lite-livefb", "spaq", Preparation::Short512),
         ("glintiqa-authentic", "koniq10k", Preparation::Upright),
         ("glintiqa-synthetic", "spaq", Preparation::None),
+        ("glintiqa-saqt", "koniq10k", Preparation::Upright),
         ("qpt-authentic-small", "koniq10k", Preparation::Short512),
         ("qpt-synthetic", "live", Preparation::None),
+        ("qpt-synthetic", "koniq10k", Preparation::Short512),
+        ("qpt-synthetic", "spaq", Preparation::Short512),
+        ("qpt-authentic-large", "kadid10k", Preparation::None),
     ] {
         assert_eq!(of(name, set), expected, "{name} on {set}");
     }
