@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use biqa_lab::datasets::duplicates::{DuplicateOptions, Duplicates, Pair, find};
 use biqa_lab::datasets::{
-    Manifest, Options, Split, is_litter, keys, open, recognise, smaller_than,
+    Manifest, Options, Split, is_litter, keys, no_pictures, open, recognise, smaller_than,
 };
 
 use biqa_lab::splits;
@@ -24,6 +24,8 @@ const SAID_EVERY: usize = 1000;
 
 /// Pairs on two sides of a split that are named; a CSV has them all.
 const NAMED_PAIRS: usize = 5;
+/// Files that are no pictures, said by name.
+const NAMED: usize = 5;
 
 pub fn run(args: &DataArgs) -> anyhow::Result<Exit> {
     match &args.command {
@@ -45,8 +47,16 @@ fn check(args: &DataCheckArgs) -> anyhow::Result<Exit> {
     if let Some(note) = smaller_than(&manifest, args.crop) {
         out!("note       {note}");
     }
+    let bad = no_pictures(&manifest);
+    for (path, why) in bad.iter().take(NAMED) {
+        out!("no picture {path}: {why}");
+    }
+    if bad.len() > NAMED {
+        out!("no picture and {} more", bad.len() - NAMED);
+    }
+    let whole = if bad.is_empty() { Exit::Fine } else { Exit::SomeFailed };
     if !args.near_duplicates {
-        return Ok(Exit::Fine);
+        return Ok(whole);
     }
     // The rule of the check is the distance alone; the correlation helps to judge.
     let options = DuplicateOptions { correlation: -1.0, ..DuplicateOptions::default() };

@@ -11,9 +11,10 @@ use biqa_lab::evaluate::{
     Chosen, Evaluation, Measures, Scope, choose, compare, predict, read_scores, subject_of_scores,
     warnings, word,
 };
+use biqa_lab::protocol::ALL_OF;
 use biqa_lab::results::{self, Figure, Method, Part, Subject, SubjectKind};
 use biqa_lab::sanity::{Ladder, Sanity, Step, measure};
-use biqa_lab::splits;
+use biqa_lab::splits::{self, Rule};
 use biqa_lab::train::checkpoint::write_atomic;
 
 use crate::args::{EvaluateArgs, MeasureArgs};
@@ -22,11 +23,14 @@ use crate::progress::Progress;
 use crate::words::{out, say, shown};
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
-    if let Some(folder) = args.out.as_ref().filter(|_| !args.force) {
-        check_new(folder)?;
-    }
+    check_outputs(args)?;
     let manifest = open(&args.dataset.name, &args.dataset.root, &args.load.options())?;
     let mut chosen = choose(&manifest, split(args).as_ref(), args.part)?;
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", shown(folder)))?;
+    }
+    let mut learned_from = false;
     if let (Some(Content::File(list)), None) = (&args.load.content, &args.split) {
         chosen.split = format!("of the list {}", list.display());
     }
@@ -52,9 +56,10 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
                 print_ladders(&sanity.map_err(anyhow::Error::msg)?)?;
                 return Ok(Exit::Fine);
             }
-            if let Some(warning) = seen_in_training(scorer.card(), &manifest, chosen.part) {
+            if let Some(warning) = seen_in_training(args, scorer.card(), &manifest, chosen.part) {
                 say(&format!("warning: {warning}"));
                 chosen.notes.push(warning);
+                learned_from = true;
             }
             let crop = scorer.card().view.side();
             if let Some(note) = crop.and_then(|side| smaller_than(&manifest, side)) {
@@ -78,7 +83,7 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
         _ => bail!("give one of --model, --weights and --scores, not several"),
     };
     if let (Some(weights), Some(path)) = (&args.weights, &args.card) {
-        stamp(args, &evaluation, weights, path)?;
+        stamp(args, &evaluation, learned_from, weights, path)?;
     }
     if let Some(folder) = &args.out {
         results::write(folder, &evaluation.results, &evaluation.images)?;
@@ -91,11 +96,31 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Refuses a folder that has anything in it: a run's figures, or somebody's photos.
-fn check_new(folder: &Path) -> anyhow::Result<()> {
-    let taken = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if taken {
-        bail!("{} is there and not empty (give a new folder, or --force)", shown(folder));
+/// Refuses what could not be written when all is scored, and what would write over other things: a
+/// run's figures, somebody's photos, a file.
+fn check_outputs(args: &EvaluateArgs) -> anyhow::Result<()> {
+    if let Some(folder) = &args.out {
+        let taken = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        if taken && !args.force {
+            bail!("{} is there and not empty (give a new folder, or --force)", shown(folder));
+        }
+    }
+    if args.force && args.out.is_none() && args.card.is_none() {
+        bail!("--force is about what --out or --card would write over: give one of them");
+    }
+    let Some(card) = &args.card else { return Ok(()) };
+    if args.weights.is_none() {
+        bail!("--card writes a copy of --weights: give the model's file with --weights");
+    }
+    if card.is_dir() {
+        bail!("cannot write {}: it is a folder", shown(card));
+    }
+    if card.symlink_metadata().is_ok() && !args.force {
+        bail!("{} is already there (give a new name, or --force)", shown(card));
+    }
+    let folder = card.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!("cannot write {}: there is no folder {}", shown(card), shown(folder));
     }
     Ok(())
 }
@@ -114,24 +139,62 @@ fn split(args: &EvaluateArgs) -> Option<splits::Options> {
 }
 
 /// Why some of the photos may be the model's own training photos, if so.
-fn seen_in_training(card: &ModelCard, manifest: &Manifest, part: Part) -> Option<String> {
-    let data = &card.data;
-    let same_labels = data.manifest_digest == manifest.digest();
-    if data.dataset != manifest.dataset || (same_labels && part == Part::Test) {
+fn seen_in_training(
+    args: &EvaluateArgs,
+    card: &ModelCard,
+    manifest: &Manifest,
+    part: Part,
+) -> Option<String> {
+    let (name, data) = (&card.name, &card.data);
+    if data.dataset != manifest.dataset {
         return None;
     }
-    Some(if same_labels {
-        format!(
-            "{} was trained or chosen on these very labels: only their test part is new to it",
-            card.name
-        )
-    } else {
-        format!(
-            "{} was trained on photos of {} ({}); here contents, parts or labels are others, so some of \
+    if data.manifest_digest != manifest.digest() {
+        return Some(format!(
+            "{name} was trained on photos of {} ({}); here contents, parts or labels are others, so some of \
              these photos may be among them (--content takes the list it was trained with)",
-            card.name, data.dataset, data.split
+            data.dataset, data.split
+        ));
+    }
+    if part != Part::Test {
+        return Some(format!(
+            "{name} was trained or chosen on these very labels ({}): only the test part of that split is \
+             new to it",
+            data.split
+        ));
+    }
+    if !is_split(args, &data.split) {
+        return Some(format!(
+            "{name} was trained and chosen by another split of these labels ({}): some of these photos are \
+             among those it learned from",
+            data.split
+        ));
+    }
+    data.split.starts_with(PUBLISHED).then(|| {
+        format!(
+            "the epoch of {name} was chosen on this very part ({}): its figures are too high",
+            data.split
         )
     })
+}
+
+/// How a card's split begins where a protocol chose epochs on the test part.
+const PUBLISHED: &str = "published ";
+
+/// Whether a card speaks of the split that is asked for. `biqa train` trains on the set's own parts;
+/// `biqa protocol` writes form, index, rule and seed.
+fn is_split(args: &EvaluateArgs, card: &str) -> bool {
+    if card.starts_with(ALL_OF) {
+        return false;
+    }
+    let by_protocol = card.starts_with("honest ") || card.starts_with(PUBLISHED);
+    let words = |rule: &Rule| format!(" {} of {rule}, seed ", args.index);
+    match &args.split {
+        None | Some(Rule::Official) => !by_protocol || card.contains(" of official, seed "),
+        // The seed makes the split.
+        Some(rule @ Rule::Biqa) => card.ends_with(&format!("{}{}", words(rule), args.shared.seed)),
+        Some(rule) => card.contains(&words(rule)),
+    }
 }
 
 /// As the lab takes it.
@@ -152,12 +215,19 @@ fn measured(
 }
 
 /// The model file again, with the figures in its card.
-fn stamp(args: &EvaluateArgs, e: &Evaluation, weights: &Path, path: &Path) -> anyhow::Result<()> {
+fn stamp(
+    args: &EvaluateArgs,
+    e: &Evaluation,
+    learned_from: bool,
+    weights: &Path,
+    path: &Path,
+) -> anyhow::Result<()> {
     let (arrays, card) = read(weights)?;
     let mut card = card.with_context(|| format!("{} has no card", weights.display()))?;
     let repeat = &e.results.repeats[0];
     let part = word(e.results.protocol.part);
-    let on = format!("{} {part} ({} photos)", args.dataset.name, repeat.images);
+    let seen = if learned_from { ", some perhaps learned from" } else { "" };
+    let on = format!("{} {part} ({} photos{seen})", args.dataset.name, repeat.images);
     card.metrics.retain(|m| m.on != on);
     let (srcc, plcc) = (interval(repeat.figures.srcc)?, interval(repeat.figures.plcc)?);
     card.metrics.push(Metrics { on, srcc, plcc });

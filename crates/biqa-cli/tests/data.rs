@@ -72,6 +72,25 @@ fn pictures_smaller_than_the_crop_are_counted() {
 }
 
 #[test]
+fn labelled_files_that_are_no_pictures_are_named() {
+    let place = place();
+    place.file("set/p2.ppm", "");
+    let line = ["data", "check", "csv", "set"];
+    let said = place.biqa(&[&line[..], &SCALE].concat()).ends(1).stdout;
+    assert!(said.contains("no picture p2.ppm: empty"), "{said}");
+}
+
+#[test]
+fn a_file_in_other_letters_is_the_same_file() {
+    let place = place();
+    let rows = "path,score,content\np0.ppm,1,a\nP0.PPM,4,b\n";
+    place.file("set/two.csv", rows);
+    let line = ["data", "check", "csv", "set", "--list", "set/two.csv"];
+    let said = place.biqa(&[&line[..], &SCALE].concat()).ends(2).stderr;
+    assert!(said.contains("two.csv, line 3") && said.contains("is listed already"), "{said}");
+}
+
+#[test]
 fn a_set_without_labels_has_a_manifest() {
     let place = Place::new();
     place.file("kadis/ref_imgs/a.png", made::blurred(9, 9, 0, 1));

@@ -247,19 +247,61 @@ fn predictions_can_be_compared_again_and_models_scored_with() {
     line.extend(list);
     line.extend(["--split", "biqa", "--index", "1", "--out", "again"]);
     place.biqa(&line).ends(0);
+    let mut other = line.clone();
+    (other[4], *other.last_mut().expect("a folder")) = ("7", "never");
+    let text = refused(place.biqa(&other));
+    assert!(text.contains("there is no repeat 7; there are: 0, 1"), "{text}");
     let (first, again) = (run(place, "whole/honest"), run(place, "again"));
     assert_eq!(first.results.repeats[1].figures.srcc, again.results.repeats[0].figures.srcc);
     assert_eq!(again.results.protocol.name, ProtocolName::Single);
     let mut line = vec!["evaluate", "-w", "whole/splits/01-honest/best.safetensors"];
     line.extend(list);
     line.extend(["--split", "biqa", "--index", "1"]);
-    let said = place.biqa(&line).ends(0).stdout;
-    assert!(said.starts_with("csv test: 8 photos, 4 contents"), "{said}");
+    let run = place.biqa(&line).ends(0);
+    assert!(run.stdout.starts_with("csv test: 8 photos, 4 contents"), "{}", run.stdout);
+    assert!(!run.stderr.contains("trained"), "{}", run.stderr);
+    // Of another split the photos are those it learned from, and so are some with another seed.
+    let without_index = line[..line.len() - 2].to_vec();
+    for other in [&["--index", "0"][..], &["--index", "1", "--seed", "3"]] {
+        let said = place.biqa(&[&without_index[..], other].concat()).ends(0).stderr;
+        let words = "by another split of these labels (honest 1 of biqa, seed 0)";
+        assert!(said.contains(words), "{said}");
+    }
+    line[2] = "whole/splits/01-published/best.safetensors";
+    let said = place.biqa(&line).ends(0).stderr;
+    assert!(said.contains("was chosen on this very part"), "{said}");
+}
+
+#[test]
+fn a_stamped_card_takes_the_place_of_nothing() {
+    let (place, _) = whole();
+    let list = ["--dataset", "csv", "--root", "a", "--direction", "mos", "--range", "8..16"];
+    let head = ["evaluate", "-w", "whole/splits/01-honest/best.safetensors"];
+    let with = |more: &[&str]| place.biqa(&[&head[..], &list, &["--part", "all"], more].concat());
+    place.file("mine.csv", "labels");
+    let text = refused(with(&["--card", "mine.csv"]));
+    assert!(text.contains("mine.csv is already there"), "{text}");
+    assert!(
+        refused(with(&["--card", "none/card.safetensors"])).contains("there is no folder none")
+    );
+    assert!(refused(with(&["--out", "mine.csv"])).contains("cannot make the folder mine.csv"));
+    assert_eq!(place.read("mine.csv"), "labels");
+    with(&["--card", "stamped.safetensors"]).ends(0);
+    let card = place.biqa(&["models", "-w", "stamped.safetensors"]).ends(0).stdout;
+    assert!(card.contains("csv all (40 photos, some perhaps learned from)"), "{card}");
+    with(&["--card", "stamped.safetensors", "--force"]).ends(0);
 }
 
 #[test]
 fn small_samples_lie_in_one_another_and_test_on_the_same() {
     let place = place();
+    let twice = refused(place.biqa(&args("small", &["--fractions", "0.2,0.4,0.2"])));
+    assert!(twice.contains("a fraction is given twice"), "{twice}");
+    let above = refused(place.biqa(&args("small", &["--fractions", "0.95"])));
+    assert!(above.contains("at most 0.8 train, found 0.95"), "{above}");
+    place.file("taken/notes.txt", "mine");
+    let taken = refused(place.biqa(&args("taken", &["--splits", "1"])));
+    assert!(taken.contains("taken holds other things (notes.txt)"), "{taken}");
     let more = ["--splits", "1", "--fractions", "0.2,0.4,0.6"];
     place.biqa(&args("small", &more)).ends(0);
     let runs: Vec<results::Run> =

@@ -29,11 +29,11 @@ fn missing_pictures_are_counted_and_the_first_five_named() {
         "6 of 7 labelled images are not under ROOT, first: dst_imgs/awgn/1600.AWGN.1.png \
          (ROOT/csiq_label.txt, line 1), dst_imgs/awgn/1600.AWGN.2.png, \
          dst_imgs/awgn/1600.AWGN.3.png, dst_imgs/awgn/1600.AWGN.4.png, \
-         dst_imgs/awgn/1600.AWGN.5.png; correct the folder or the list, or take a dataset's part \
-         with --partial (allowed to lack: 0)"
+         dst_imgs/awgn/1600.AWGN.5.png; correct the folder or the list (of a --dataset, \
+         --partial takes a part; allowed to lack: 0)"
     );
     let five = Options { allow_missing: 5, ..partial() };
-    assert!(release.refused("csiq", &five).contains("(allowed to lack: 5)"));
+    assert!(release.refused("csiq", &five).contains("allowed to lack: 5)"));
     let found = release.with("csiq", &Options { allow_missing: 6, ..partial() });
     assert_eq!(paths(&found), [picture(7)]);
     let note = "6 of 7 labelled images have no file and were left out, first: \

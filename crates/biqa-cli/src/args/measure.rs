@@ -120,8 +120,9 @@ pub struct EvaluateArgs {
     #[arg(help_heading = "Output")]
     pub out: Option<PathBuf>,
 
-    /// Replace the figures of an earlier run in RUN, or write beside other files
-    #[arg(long, requires = "out", help_heading = "Output")]
+    /// Replace the figures of an earlier run in RUN, or write beside other files; replace the file of
+    /// --card
+    #[arg(long, help_heading = "Output")]
     pub force: bool,
 
     #[command(flatten)]

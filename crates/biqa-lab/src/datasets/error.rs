@@ -348,7 +348,7 @@ fn first_of(names: &[String], place: &Place) -> String {
 fn allowance(allowed: usize) -> String {
     match allowed {
         usize::MAX => String::new(),
-        _ => format!(", or take a dataset's part with --partial (allowed to lack: {allowed})"),
+        _ => format!(" (of a --dataset, --partial takes a part; allowed to lack: {allowed})"),
     }
 }
 

@@ -165,9 +165,16 @@ impl Files {
         let total = manifest.rows.len();
         let mut missing = Vec::new();
         let mut kept = Vec::with_capacity(total);
+        // A file's name, and how the list writes it: a second row may name it in other letters.
+        let mut listed: HashMap<String, String> = HashMap::new();
         for mut row in std::mem::take(&mut manifest.rows) {
             match self.place(&spot, &row.path)? {
                 Some(path) => {
+                    if let Some(first) = listed.insert(path.clone(), row.path.clone()) {
+                        let [place, first] =
+                            [&row.path, &first].map(|name| Box::new((wanted.place)(name)));
+                        return Err(DatasetError::Duplicate { place, first, path: row.path });
+                    }
                     row.path = path;
                     kept.push(row);
                 }

@@ -5,6 +5,7 @@
 
 use super::Manifest;
 use super::error::{are, counted};
+use biqa::image::Format;
 use rayon::prelude::*;
 use std::fs::File;
 use std::io::Read as _;
@@ -28,6 +29,28 @@ pub fn smaller_than(manifest: &Manifest, side: u32) -> Option<String> {
         are(small.len()),
         first.path
     ))
+}
+
+/// Labelled files that are no pictures by their first bytes, and why; no pixel is decoded.
+pub fn no_pictures(manifest: &Manifest) -> Vec<(String, String)> {
+    let why = |row: &super::Row| {
+        let file = manifest.file(row);
+        let head = || {
+            let mut head = Vec::new();
+            File::open(&file)?.take(64).read_to_end(&mut head).map(|_| head)
+        };
+        let why = match head() {
+            _ if file.is_dir() => "a folder".to_owned(),
+            Err(error) => format!("cannot be read: {error}"),
+            Ok(head) if head.is_empty() => "empty".to_owned(),
+            Ok(head) if Format::of_content(&head).is_none() => {
+                "not in a format that biqa reads".to_owned()
+            }
+            Ok(_) => return None,
+        };
+        Some((row.path.clone(), why))
+    };
+    manifest.rows.par_iter().filter_map(why).collect()
 }
 
 /// Width and height; `None` where the first bytes do not say.
@@ -101,6 +124,28 @@ mod tests {
         for other in [&b"P6 1 1 255"[..], &png[..20], &jpeg[..18], b"\xff\xd8\xff\xda", b""] {
             assert_eq!(size(other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn files_that_are_no_pictures_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("a.png"), b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR")
+            .expect("written");
+        std::fs::write(folder.path().join("b.png"), b"").expect("written");
+        std::fs::write(folder.path().join("c.jpg"), b"not found").expect("written");
+        std::fs::create_dir(folder.path().join("d.jpg")).expect("made");
+        let list = "path,score\na.png,1\nb.png,1\nc.jpg,1\nd.jpg,1\n";
+        std::fs::write(folder.path().join("labels.csv"), list).expect("written");
+        let options = Options {
+            direction: Some(Direction::Mos),
+            range: Some([0.0, 1.0]),
+            ..Options::default()
+        };
+        let set = open("csv", folder.path(), &options).expect("a list");
+        let found = no_pictures(&set);
+        let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(names, ["b.png", "c.jpg", "d.jpg"]);
+        assert_eq!((found[0].1.as_str(), found[2].1.as_str()), ("empty", "a folder"));
     }
 
     #[test]

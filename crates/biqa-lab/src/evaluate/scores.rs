@@ -1,6 +1,6 @@
 //! Anybody's numbers: a CSV with the columns `path` and `score`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use biqa::scorer::hex;
@@ -8,9 +8,12 @@ use sha2::{Digest, Sha256};
 
 use super::EvaluateError;
 use crate::datasets::Manifest;
-use crate::datasets::table::Table;
+use crate::datasets::table::{Record, Table};
 use crate::results::{Subject, SubjectKind};
 use crate::splits::Names;
+
+/// Repeats said by number, where another is asked for.
+const NAMED: usize = 10;
 
 /// Whose numbers a list has: it goes by its file's name.
 pub fn subject_of_scores(file: &Path) -> Result<Subject, EvaluateError> {
@@ -42,11 +45,18 @@ pub fn read_scores(
         return Err(bad("there is no column \"repeat\" to choose by".to_owned()));
     }
     let wanted = repeat.map(|wanted| wanted.to_string());
+    let is_wanted = |record: &Record| record.optional(repeats) == wanted.as_deref();
+    if let Some(wanted) = wanted.as_ref().filter(|_| !table.records.iter().any(is_wanted)) {
+        let there: BTreeSet<&str> =
+            table.records.iter().filter_map(|r| r.optional(repeats)).collect();
+        let there: Vec<&str> = there.into_iter().take(NAMED).collect();
+        return Err(bad(format!("there is no repeat {wanted}; there are: {}", there.join(", "))));
+    }
     let names = Names::of(manifest);
     let mut scores: HashMap<usize, (f64, u64)> = HashMap::new();
     let mut guessed = 0;
     for record in &table.records {
-        if wanted.is_some() && record.optional(repeats) != wanted.as_deref() {
+        if wanted.is_some() && !is_wanted(record) {
             continue;
         }
         let name = table.text(record, path)?.replace('\\', "/");

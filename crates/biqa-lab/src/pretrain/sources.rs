@@ -10,6 +10,7 @@ use biqa::parallel::ordered;
 use biqa::random::{fnv1a64, splitmix64};
 use serde::{Deserialize, Serialize};
 
+use crate::splits::same_bytes;
 use crate::train::checkpoint::write_atomic;
 use crate::train::{Progress, TrainError};
 
@@ -52,7 +53,7 @@ pub enum Part {
     Train,
     /// To measure on.
     HeldOut,
-    /// Held out, and more than are measured on: used for nothing.
+    /// Held out, and more than are measured on, or a copy of what is measured on: used for nothing.
     Spare,
     /// It is smaller than a view: passed over.
     Small,
@@ -132,12 +133,38 @@ pub fn sort(
         rows[i].part = Part::HeldOut;
     }
     let chosen: BTreeSet<usize> = held.iter().copied().collect();
-    let train: Vec<usize> = train.into_iter().filter(|i| !chosen.contains(i)).collect();
+    let mut train: Vec<usize> = train.into_iter().filter(|i| !chosen.contains(i)).collect();
+    leave_out_copies(&mut train, &held, &all, &mut rows, progress);
     if train.len() < sorting.least || held.len() < LEAST_HELD_OUT {
         return Err(too_few(&rows, train.len(), held.len(), sorting));
     }
     let of = |indices: &[usize]| indices.iter().map(|&i| all[i].clone()).collect();
     Ok(Sources { train: of(&train), held_out: of(&held), rows })
+}
+
+/// Nothing that is measured on is learned from, under another name either.
+fn leave_out_copies(
+    train: &mut Vec<usize>,
+    held: &[usize],
+    all: &[Source],
+    rows: &mut [Row],
+    progress: &mut (dyn Progress + Send),
+) {
+    let paths =
+        |of: &[usize]| -> Vec<&Path> { of.iter().map(|&i| all[i].path.as_path()).collect() };
+    let found = same_bytes(&paths(train), &paths(held));
+    let Some(&(first, other)) = found.first() else { return };
+    progress.note(&format!(
+        "{} to train on are byte for byte pictures to measure on and left out, first: {} is {}",
+        found.len(),
+        all[train[first]].name,
+        all[held[other]].name
+    ));
+    let copies: BTreeSet<usize> = found.iter().map(|&(position, _)| train[position]).collect();
+    for &i in &copies {
+        rows[i].part = Part::Spare;
+    }
+    train.retain(|i| !copies.contains(i));
 }
 
 /// A name keys what is drawn of a picture, so none may stand for two; nor may a file be on both sides.
@@ -301,6 +328,16 @@ mod tests {
         assert!(found.held_out.iter().all(|one| held.contains(one)));
         let both = sort(held.clone(), held, &sorting(&list), &mut Silent).expect_err("twice");
         assert!(both.to_string().contains("stands twice"), "{both}");
+    }
+
+    #[test]
+    fn a_copy_of_what_is_measured_on_is_not_learned_from() {
+        let (folder, mut sources) = folder(&[40; 17]);
+        std::fs::copy(&sources[12].path, &sources[2].path).expect("a copy");
+        let held = sources.split_off(10)[..4].to_vec();
+        let list = folder.path().join(SOURCES);
+        let found = sort(sources, held, &sorting(&list), &mut Silent).expect("enough");
+        assert_eq!((found.train.len(), found.rows[2].part), (9, Part::Spare));
     }
 
     #[test]

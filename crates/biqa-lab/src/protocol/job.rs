@@ -9,7 +9,7 @@ use biqa::scorer::digest;
 use biqa::weights::{Data, Precision};
 use serde::{Deserialize, Serialize};
 
-use super::{Job, ProtocolError, Settings, Watch, io, put};
+use super::{ALL_OF, Job, ProtocolError, Settings, TrainOn, Watch, io, put};
 use crate::datasets::Manifest;
 use crate::results::{Epoch, Kept, Part};
 use crate::splits::Form;
@@ -159,7 +159,7 @@ fn keep_model(
     let data = Data {
         labels: settings.source.labels_words(),
         dataset: settings.source.dataset.clone(),
-        split: format!("{} {} of {}, seed {}", job.form, job.index, settings.rule, settings.seed),
+        split: split_words(settings, job),
         manifest_digest: settings.source.digest(),
         train: options.train.len(),
         val: options.val.len(),
@@ -168,6 +168,15 @@ fn keep_model(
     let card = card(&settings.recipe, outcome, scale, data, (job.seed, settings.device.name()));
     let bytes = model_file(&outcome.weights, card, Precision::F16)?;
     train::checkpoint::write_atomic(&folder.join("best.safetensors"), &bytes)
+}
+
+/// Which photos the network learned from, for its card.
+fn split_words(settings: &Settings, job: &Job) -> String {
+    let Settings { target, train_on, rule, seed, source, .. } = settings;
+    if target.is_some() && *train_on == TrainOn::All {
+        return format!("{ALL_OF}{}, those that choose apart ({})", source.dataset, job.form);
+    }
+    format!("{} {} of {rule}, seed {seed}", job.form, job.index)
 }
 
 /// The curves, with step and mean loss of every epoch from the log.

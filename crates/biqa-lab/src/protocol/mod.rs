@@ -28,6 +28,9 @@ use crate::train::checkpoint::write_atomic;
 use crate::train::run::device_words;
 use crate::train::{StepReport, TrainError};
 
+/// How a card says that a network learned from a whole set, for a test on another.
+pub const ALL_OF: &str = "all of ";
+
 /// What the plan depends on, beside the jobs' folders.
 const PLAN: &str = "plan.json";
 /// Locked while a run works in the folder.
@@ -81,6 +84,14 @@ pub enum ProtocolError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder is not a run's.
+    #[error("{path} holds other things ({found}); give a new folder, or an empty one, with --out")]
+    Taken {
+        /// The folder.
+        path: PathBuf,
+        /// One of them.
+        found: String,
+    },
     /// The folder is in use.
     #[error("{path} is in use by another protocol run; wait for it, or choose another --out")]
     Busy {
@@ -129,6 +140,9 @@ fn claim(settings: &Settings, identity: &Identity) -> Result<File, ProtocolError
     if path.exists() && !settings.resume {
         return Err(ProtocolError::Exists { path: out.clone() });
     }
+    if let (false, Some(found)) = (path.exists(), foreign(out)) {
+        return Err(ProtocolError::Taken { path: out.clone(), found });
+    }
     std::fs::create_dir_all(out).map_err(io(out))?;
     let lock = out.join(LOCK);
     let file = File::create(&lock).map_err(io(&lock))?;
@@ -149,6 +163,17 @@ fn claim(settings: &Settings, identity: &Identity) -> Result<File, ProtocolError
         differs if differs.is_empty() => Ok(file),
         differs => Err(ProtocolError::OtherRun { path: out.clone(), differs }),
     }
+}
+
+/// Something in a folder that a run without a plan has not left there; logs may be.
+fn foreign(out: &Path) -> Option<String> {
+    let names = std::fs::read_dir(out).ok()?.flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_log = |name: &str| Path::new(name).extension().is_some_and(|ext| ext == "log");
+    let own = |name: &String| {
+        name == LOCK || name.starts_with('.') || name.starts_with(PLAN) || is_log(name)
+    };
+    names.filter(|name| !own(name)).min()
 }
 
 /// Writes a file whole.

@@ -9,7 +9,7 @@ use super::ProtocolError;
 use crate::datasets::Manifest;
 use crate::evaluate::Measures;
 use crate::methods::registry::DEIQT_FAMILY;
-use crate::splits::{Form, FractionOf, Rule};
+use crate::splits::{Form, FractionOf, Rule, TRAIN_SHARE};
 use crate::train::SelectBy;
 use crate::train::initial::Initial;
 use crate::train::recipe::Recipe;
@@ -132,6 +132,20 @@ impl Settings {
         }
         if let Some(found) = self.fractions.iter().find(|f| !(**f > 0.0 && **f <= 1.0)) {
             return bad(format!("a fraction is above 0 and at most 1, found {found}"));
+        }
+        let mut seen = self.fractions.clone();
+        seen.sort_by(f64::total_cmp);
+        seen.dedup();
+        if seen.len() < self.fractions.len() {
+            return bad(format!("a fraction is given twice: {:?}", self.fractions));
+        }
+        let cut = matches!(self.rule, Rule::Biqa | Rule::Python { .. } | Rule::PythonRounds { .. });
+        let above = self.fractions.iter().find(|f| **f > TRAIN_SHARE);
+        if let (Some(above), FractionOf::Dataset, true) = (above, self.fraction_of, cut) {
+            return bad(format!(
+                "a fraction is of the whole dataset, of which at most {TRAIN_SHARE} train, found \
+                 {above}; --fraction-of train takes fractions of the training part"
+            ));
         }
         if let (Some(target), false) = (&self.target, self.fractions.is_empty()) {
             return bad(format!(

@@ -21,11 +21,17 @@ pub fn section(findings: &Findings, name: &str, number: usize, pictures: usize) 
         section.warn(warning);
     }
     let one = results.repeats.len() == 1;
-    section.head(if one { "Figures" } else { "Every split" });
+    let seeds = results.are_seeds();
+    section.head(match (one, seeds) {
+        (true, _) => "Figures",
+        (_, true) => "Every training seed",
+        _ => "Every split",
+    });
     section.blocks.push(Block::Table(splits(results, &id)));
     if !one {
         section.blocks.push(Block::Table(over(results, &id)));
-        let caption = "Every split; bar: median.";
+        let caption =
+            if seeds { "Every training seed; bar: median." } else { "Every split; bar: median." };
         let rows = [
             row("SRCC", results, |f| f.srcc.value),
             row("PLCC, raw", results, |f| f.plcc.value),
@@ -114,7 +120,8 @@ fn warnings(findings: &Findings) -> Vec<String> {
     for repeat in &results.repeats {
         let figures = &repeat.figures;
         let split = if results.repeats.len() > 1 {
-            format!("split {}, ", repeat.index)
+            let unit = if results.are_seeds() { "seed" } else { "split" };
+            format!("{unit} {}, ", repeat.index)
         } else {
             String::new()
         };
@@ -181,7 +188,7 @@ fn splits(results: &Results, id: &str) -> Table {
         Row { cells, strong: false }
     };
     let columns = [
-        ("Split", true),
+        (if results.are_seeds() { "Seed" } else { "Split" }, true),
         ("Epoch kept", kept),
         ("SRCC", true),
         ("SRCC, last epoch", last),
@@ -233,13 +240,20 @@ fn over(results: &Results, id: &str) -> Table {
         let values = last_values(&results.repeats, of);
         row(format!("{name}, last epoch"), &values)
     });
+    let (unit, caption) = if results.are_seeds() {
+        let caption = "Over the training seeds, each figure by itself: what training alone differs \
+                       by, on the same images.";
+        ("Seeds", caption)
+    } else {
+        let caption = "Over the splits, each figure by itself. The splits overlap: their spread is \
+                       no interval.";
+        ("Splits", caption)
+    };
     let columns =
-        ["Figure", "Median", "Mean", "Std", "Min", "Quartile 1", "Quartile 3", "Max", "Splits"];
+        ["Figure", "Median", "Mean", "Std", "Min", "Quartile 1", "Quartile 3", "Max", unit];
     Table {
         id: format!("{id}-over-splits"),
-        caption: "Over the splits, each figure by itself. The splits overlap: their spread is no \
-                  interval."
-            .to_owned(),
+        caption: caption.to_owned(),
         columns: columns.map(str::to_owned).into(),
         rows: kept.chain(last).collect(),
         folded: false,
@@ -287,11 +301,12 @@ fn by_group(findings: &Findings, groups: &[Group], by: &str, id: String, levels:
             .map(str::to_owned)
             .into();
     columns.extend(levels.iter().map(|level| format!("Median at level {level}")));
+    let unit = if findings.run.results.are_seeds() { "training seeds" } else { "splits" };
     Table {
         id,
         caption: format!(
-            "By {by}. Residual: fitted prediction less label, as quality; images of all splits. \
-             SRCC within the group: the median over the splits in which it has at least {FEWEST} \
+            "By {by}. Residual: fitted prediction less label, as quality; images of all {unit}. \
+             SRCC within the group: the median over the {unit} in which it has at least {FEWEST} \
              images."
         ),
         columns,

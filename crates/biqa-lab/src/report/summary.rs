@@ -211,10 +211,15 @@ fn measured(results: &Results, name: &str, last: bool) -> Row {
     let fitted = results.repeats.iter().any(|r| r.figures.logistic4.is_some());
     let fit = |cell: Cell| if fitted { cell } else { Cell::default() };
     let digits = words::digits(results.dataset.range);
-    let images: usize = results.repeats.iter().map(|r| r.images).sum();
-    let n = results.repeats.len();
+    let (n, seeds) = (results.repeats.len(), results.are_seeds());
+    let measured = results.repeats.iter().take(if seeds { 1 } else { n });
+    let images: usize = measured.map(|r| r.images).sum();
     let on = format!("{}, {images} images", part(results.protocol.part));
-    let on = if n > 1 { format!("{on} in {n} splits, {}", results.protocol.summary) } else { on };
+    let on = match n {
+        1 => on,
+        _ if seeds => format!("{on}, {n} training seeds, {}", results.protocol.summary),
+        _ => format!("{on} in {n} splits, {}", results.protocol.summary),
+    };
     let name = if last { format!("{name}, last epoch") } else { name.to_owned() };
     let protocol = if last {
         "as above, but the last epoch of each training".to_owned()

@@ -175,6 +175,16 @@ pub struct Protocol {
     pub switches: Vec<String>,
 }
 
+impl Results {
+    /// Whether the repeats are trainings by several seeds on one split, which were tested on the same
+    /// images, and not several splits.
+    pub fn are_seeds(&self) -> bool {
+        let [first, others @ ..] = &self.repeats[..] else { return false };
+        let same = |other: &Repeat| other.lists_digest == first.lists_digest;
+        !others.is_empty() && first.lists_digest.is_some() && others.iter().all(same)
+    }
+}
+
 /// One split or training seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Repeat {

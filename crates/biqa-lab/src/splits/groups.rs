@@ -5,7 +5,8 @@ use super::SplitError;
 use crate::datasets::Manifest;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 /// SHA-256 of a file's bytes.
 pub type Digest = [u8; 32];
@@ -21,6 +22,34 @@ pub fn file_digests(manifest: &Manifest) -> Result<Vec<Digest>, SplitError> {
             Ok(Sha256::digest(bytes).into())
         })
         .collect()
+}
+
+/// Which of some files are byte for byte among others: their positions in both, the first of equal
+/// others. Only files of equal length are read; one that can't be is no copy.
+pub fn same_bytes(files: &[&Path], others: &[&Path]) -> Vec<(usize, usize)> {
+    let length = |path: &&Path| std::fs::metadata(path).map_or(0, |about| about.len());
+    let lengths = |paths: &[&Path]| -> Vec<u64> { paths.par_iter().map(length).collect() };
+    let (lengths, of_others) = (lengths(files), lengths(others));
+    let common: BTreeSet<u64> = {
+        let known: BTreeSet<u64> = of_others.iter().copied().collect();
+        lengths.iter().copied().filter(|n| *n > 0 && known.contains(n)).collect()
+    };
+    let digests = |paths: &[&Path], lengths: &[u64]| -> Vec<Option<Digest>> {
+        let pairs = paths.par_iter().zip(lengths);
+        let digest = |(path, n): (&&Path, &u64)| {
+            let bytes = common.contains(n).then(|| std::fs::read(path).ok()).flatten()?;
+            Some(Sha256::digest(bytes).into())
+        };
+        pairs.map(digest).collect()
+    };
+    let mut known: BTreeMap<Digest, usize> = BTreeMap::new();
+    for (i, digest) in digests(others, &of_others).into_iter().enumerate() {
+        if let Some(digest) = digest {
+            known.entry(digest).or_insert(i);
+        }
+    }
+    let found = digests(files, &lengths).into_iter().enumerate();
+    found.filter_map(|(i, digest)| Some((i, *known.get(&digest?)?))).collect()
 }
 
 /// Positions of rows by group: groups sorted by the bytes of their key, rows in manifest order.
@@ -117,6 +146,26 @@ mod tests {
 
     fn digests(letters: &str) -> Vec<Digest> {
         letters.bytes().map(|letter| [letter; 32]).collect()
+    }
+
+    #[test]
+    fn files_of_the_same_bytes_are_found_whatever_they_are_called() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).expect("written");
+            path
+        };
+        let ours = [file("a", b"one"), file("b", b"two"), file("c", b""), file("d", b"longer")];
+        let others = [
+            file("e", b"six"),
+            file("f", b"longer"),
+            file("g", b"two"),
+            file("h", b"two"),
+            file("i", b""),
+        ];
+        let (ours, others) = (ours.each_ref().map(|p| &**p), others.each_ref().map(|p| &**p));
+        assert_eq!(same_bytes(&ours, &others), [(1, 2), (3, 1)]);
     }
 
     #[test]

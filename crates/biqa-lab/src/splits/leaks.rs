@@ -104,7 +104,7 @@ mod tests {
         let mut split = halves(&[0, 1], &[2, 3]);
         let error = check(&mut split, &set(), None, &Options::default()).expect_err("a leak");
         let error = error.to_string();
-        for named in ["\"k\"", "a.png", "c.png", "train", "test", "allow_leak"] {
+        for named in ["\"k\"", "a.png", "c.png", "train", "test", "--allow-leak"] {
             assert!(error.contains(named), "{error}");
         }
     }

@@ -18,7 +18,7 @@ mod mersenne;
 mod order;
 mod rule;
 
-pub use groups::{Digest, file_digests};
+pub use groups::{Digest, file_digests, same_bytes};
 pub use held::held;
 pub(crate) use lists::Names;
 pub use mersenne::python_orders;
@@ -170,7 +170,7 @@ pub enum SplitError {
         part: Part,
     },
     /// The set brings no parts.
-    #[error("{dataset} has no image in a part of {source_name}; use split = \"biqa\"")]
+    #[error("{dataset} has no image in a part of {source_name}; cut it with --split biqa")]
     NoParts {
         /// The set.
         dataset: String,
@@ -193,8 +193,7 @@ pub enum SplitError {
     /// Images of one content stand in two parts.
     #[error(
         "content {content:?} is on both sides: {first:?} in {first_part}, {second:?} in \
-         {second_part}; correct the lists, or accept it with allow_leak = true (every report will \
-         say so)"
+         {second_part}; correct the lists, or accept it with --allow-leak (every report will say so)"
     )]
     Content {
         /// The content key.

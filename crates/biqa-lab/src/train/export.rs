@@ -22,8 +22,8 @@ pub fn calibrate(raw: &[f64], targets: &[f64], rises: bool) -> Result<Scale, Tra
         return Err(TrainError::Data(format!(
             "on the {} photos that choose the predictions don't rise with the scores (slope \
              {quality:.4}), so no scale can be fitted and no model file is written: train longer or \
-             on more photos, with another --seed where there are few, or say --direction dmos if \
-             low scores are good; log.jsonl and the checkpoints stay",
+             on more photos, with another --seed where there are few, or with another --direction if \
+             the scores mean the opposite; log.jsonl and the checkpoints stay",
             raw.len()
         )));
     }

@@ -44,6 +44,10 @@ impl Claim<'_> {
             (true, true) => Ok(()),
             (true, false) => Err(TrainError::Exists { path: self.out.to_owned() }),
             // A run that was killed before its marker was written leaves no more than these.
+            (false, _) if self.out.is_file() => Err(TrainError::Taken {
+                path: self.out.to_owned(),
+                found: "it is a file itself".to_owned(),
+            }),
             (false, _) => match fs::read_dir(self.out).ok().and_then(foreign) {
                 Some(found) => Err(TrainError::Taken { path: self.out.to_owned(), found }),
                 None => Ok(()),
@@ -167,21 +171,26 @@ impl Folder {
     }
 }
 
+/// What a run makes until its marker is there, and the marker, of which a kill may leave a part; a log
+/// may be written beside it from outside.
+const OWN: [&str; 6] = ["lock", "checkpoints", "recipe.toml", "items", "log.jsonl", MARKER];
 /// The file that says whose folder it is.
-/// What a run makes before its marker; a log may be written beside it from outside.
-const OWN: [&str; 5] = ["lock", "checkpoints", "recipe.toml", "items", "log.jsonl"];
+const MARKER: &str = "run.json";
 
 /// The first name in a folder, by the alphabet, that is no run's.
 fn foreign(folder: fs::ReadDir) -> Option<String> {
     let names = folder.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     names
-        .filter(|name| !OWN.contains(&name.as_str()) && !name.starts_with('.'))
+        .filter(|name| {
+            let whole = name.strip_suffix(".partial").unwrap_or(name);
+            !OWN.contains(&whole) && !name.starts_with('.')
+        })
         .filter(|name| Path::new(name).extension().is_none_or(|ext| ext != "log"))
         .min()
 }
 
 fn marker(out: &Path) -> PathBuf {
-    out.join("run.json")
+    out.join(MARKER)
 }
 
 /// Two runs in one folder would clear away each other's checkpoints.
@@ -197,4 +206,29 @@ fn lock(out: &Path) -> Result<File, TrainError> {
 
 fn io(path: &Path, source: std::io::Error) -> TrainError {
     TrainError::Io { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kill_leaves_is_a_runs_and_anything_else_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let vacant = |out: &Path| {
+            Claim { out, resume: false, recipe_text: "" }.check_vacant().map_err(|e| e.to_string())
+        };
+        let out = folder.path().join("run");
+        assert_eq!(vacant(&out), Ok(()), "it is not there");
+        fs::create_dir(&out).expect("made");
+        for name in ["lock", "run.json.partial", "recipe.toml.partial", "train.log", ".hidden"] {
+            fs::write(out.join(name), "").expect("written");
+        }
+        assert_eq!(vacant(&out), Ok(()));
+        fs::write(out.join("notes.txt"), "").expect("written");
+        let why = vacant(&out).expect_err("notes");
+        assert!(why.contains("holds other things (notes.txt)"), "{why}");
+        let why = vacant(&out.join("notes.txt")).expect_err("a file");
+        assert!(why.contains("it is a file itself"), "{why}");
+    }
 }

@@ -11,6 +11,7 @@ use super::checkpoint::write_atomic;
 use super::choose::SelectBy;
 use super::export::model_file;
 use super::initial::{Given, Initial};
+use super::notes;
 use super::photo::Photo;
 use super::recipe::{Card, Change, Recipe, builtin, text_of};
 use super::run::{Bar, Options, Outcome, bar, device_words, run};
@@ -146,6 +147,8 @@ fn prepared(
         progress.note(note);
     }
     let (train, val) = parts(&manifest, job.seed)?;
+    let said = [notes::of_parts(&manifest, val.len()), notes::of_copies(&val, &train)];
+    said.into_iter().flatten().for_each(|note| progress.note(&note));
     progress.note(&format!(
         "{} photos to train on, {} to choose on; trains on {}",
         train.len(),

@@ -17,6 +17,7 @@ pub mod initial;
 pub mod job;
 pub mod lars;
 pub(crate) mod lite;
+mod notes;
 pub mod optim;
 pub mod photo;
 pub mod recipe;

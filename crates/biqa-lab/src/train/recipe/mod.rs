@@ -85,6 +85,12 @@ pub(crate) fn text_of(path: &Path) -> Result<String, TrainError> {
         std::io::ErrorKind::NotFound => {
             TrainError::Recipe { path: path.to_owned(), reason: no_recipe(path) }
         }
+        std::io::ErrorKind::InvalidData => TrainError::Recipe {
+            path: path.to_owned(),
+            reason:
+                "it is no text (UTF-8); a recipe is a TOML file, such as recipes/deiqt-tiny.toml"
+                    .to_owned(),
+        },
         _ => TrainError::Io { path: path.to_owned(), source },
     })
 }
@@ -99,7 +105,7 @@ fn no_recipe(path: &Path) -> String {
     }
     format!(
         "there is no such file; a recipe is a TOML file, such as recipes/deiqt-tiny.toml, or with \
-         --dataset the name of a method: {names}"
+         --dataset the name of a method: {names}, csfiqa-lite"
     )
 }
 
