@@ -119,7 +119,8 @@ fn check_outputs(args: &EvaluateArgs) -> anyhow::Result<()> {
         bail!("{} is already there (give a new name, or --force)", shown(card));
     }
     let folder = card.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+    let made = |folder: &&Path| args.out.as_deref() == Some(*folder);
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir() && !made(folder)) {
         bail!("cannot write {}: there is no folder {}", shown(card), shown(folder));
     }
     Ok(())
@@ -188,13 +189,21 @@ fn is_split(args: &EvaluateArgs, card: &str) -> bool {
         return false;
     }
     let by_protocol = card.starts_with("honest ") || card.starts_with(PUBLISHED);
-    let words = |rule: &Rule| format!(" {} of {rule}, seed ", args.index);
-    match &args.split {
-        None | Some(Rule::Official) => !by_protocol || card.contains(" of official, seed "),
-        // The seed makes the split.
-        Some(rule @ Rule::Biqa) => card.ends_with(&format!("{}{}", words(rule), args.shared.seed)),
-        Some(rule) => card.contains(&words(rule)),
-    }
+    let Some(rule) = args.split.as_ref().filter(|rule| **rule != Rule::Official) else {
+        return !by_protocol || card.contains(" of official, seed ");
+    };
+    let Some((before, seed)) = card.rsplit_once(", seed ") else { return false };
+    let Some((form_and_index, of)) = before.split_once(" of ") else { return false };
+    let is_rule = match (rule, of.parse()) {
+        // The same lists, from wherever they were named.
+        (Rule::File(here), Ok(Rule::File(there))) => here.file_name() == there.file_name(),
+        (_, there) => there.is_ok_and(|there: Rule| there == *rule),
+    };
+    // Where a rule holds one split, the index is a training seed's.
+    let is_index = splits::held(rule).is_ok_and(|held| held == Some(1))
+        || form_and_index.ends_with(&format!(" {}", args.index));
+    let is_seed = *rule != Rule::Biqa || seed == args.shared.seed.to_string();
+    is_rule && is_index && is_seed
 }
 
 /// As the lab takes it.
@@ -226,7 +235,7 @@ fn stamp(
     let mut card = card.with_context(|| format!("{} has no card", weights.display()))?;
     let repeat = &e.results.repeats[0];
     let part = word(e.results.protocol.part);
-    let seen = if learned_from { ", some perhaps learned from" } else { "" };
+    let seen = if learned_from { ", not all of them new to it" } else { "" };
     let on = format!("{} {part} ({} photos{seen})", args.dataset.name, repeat.images);
     card.metrics.retain(|m| m.on != on);
     let (srcc, plcc) = (interval(repeat.figures.srcc)?, interval(repeat.figures.plcc)?);

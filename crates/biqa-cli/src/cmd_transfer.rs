@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use biqa_lab::train::folder::foreign;
 use biqa_lab::transfer::{self, Backbone, OtherSet, Record, Sources, Training};
 
 use crate::args::TransferArgs;
@@ -69,11 +70,9 @@ impl transfer::Progress for Bar {
 /// Refuses to write over a run, or makes room for this one.
 fn begin(args: &TransferArgs) -> anyhow::Result<()> {
     let out = &args.output;
-    let there = [FEATURES, REFERENCES].iter().any(|name| out.join(name).exists());
-    let other = fs::read_dir(out).ok().and_then(|entries| {
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).min()
-    });
-    if let (false, Some(other)) = (there, other) {
+    let has = |name: &&str| out.join(name).exists();
+    let there = [FEATURES, REFERENCES].iter().any(has) || [MANIFEST, SETTINGS].iter().all(has);
+    if let (false, Some(other)) = (there, foreign(out, &[REFERENCES])) {
         bail!("{} holds other things ({other}); give a new folder, or an empty one", shown(out));
     }
     if there && !args.force && !args.resume {

@@ -14,6 +14,9 @@ use std::path::Path;
 /// A JPEG's size stands behind its metadata, thumbnails among them.
 const HEAD_BYTES: u64 = 256 << 10;
 
+/// What tells every format: AVIF may name itself last of 32 brands.
+const BRAND_BYTES: u64 = 144;
+
 /// What to note where pictures have a side shorter than `side`: they are enlarged before a crop is
 /// cut, so that scores on them are about something else.
 pub fn smaller_than(manifest: &Manifest, side: u32) -> Option<String> {
@@ -37,7 +40,7 @@ pub fn no_pictures(manifest: &Manifest) -> Vec<(String, String)> {
         let file = manifest.file(row);
         let head = || {
             let mut head = Vec::new();
-            File::open(&file)?.take(64).read_to_end(&mut head).map(|_| head)
+            File::open(&file)?.take(BRAND_BYTES).read_to_end(&mut head).map(|_| head)
         };
         let why = match head() {
             _ if file.is_dir() => "a folder".to_owned(),

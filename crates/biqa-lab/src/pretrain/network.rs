@@ -9,6 +9,7 @@
 use biqa::models::qpt::{Backbone, QptConfig};
 use biqa::nn::layers::{BatchNorm, Linear};
 use biqa::nn::norm::{Norms, Seen};
+use biqa::nn::numbers;
 use biqa::nn::resnet::ResNetConfig;
 use biqa::nn::vit::VitConfig;
 use biqa::weights::{Arrays, WeightsError, freeze, load};
@@ -74,6 +75,9 @@ impl Default for PretrainConfig {
     }
 }
 
+/// More channels than a backbone gives, to bound the projector's first layer by.
+const MOST_FEATURES: usize = 1 << 13;
+
 impl PretrainConfig {
     /// A ResNet's sizes.
     pub fn resnet(&self) -> ResNetConfig {
@@ -86,6 +90,9 @@ impl PretrainConfig {
         if self.mlp_dim == 0 || self.dim == 0 {
             return Err("mlp_dim and dim must be at least 1".to_owned());
         }
+        let (mlp, dim) = (self.mlp_dim, self.dim);
+        let inner: [&[usize]; 3] = [&[MOST_FEATURES, mlp], &[mlp, mlp], &[4, mlp, dim]];
+        numbers::check("projector and predictor", &inner)?;
         match self.backbone {
             Backbone::ResNet => self.resnet().check(),
             Backbone::MobileNetV2 => Ok(()),

@@ -46,6 +46,12 @@ pub(super) fn markdown(options: &Options, figures: &[Figures]) -> String {
             recipe.measure.held_out
         ));
     }
+    if count(Part::Copy) > 0 {
+        line(format_args!(
+            "{} more are copies of pictures to measure on, and not learned from.\n",
+            count(Part::Copy)
+        ));
+    }
     if let Some(labelled) = &options.labelled {
         line(format_args!(
             "Labelled: {}, {} photos to fit a ridge regression on, {} to correlate.\n",

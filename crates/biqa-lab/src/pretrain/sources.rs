@@ -53,8 +53,10 @@ pub enum Part {
     Train,
     /// To measure on.
     HeldOut,
-    /// Held out, and more than are measured on, or a copy of what is measured on: used for nothing.
+    /// Held out, and more than are measured on: used for nothing.
     Spare,
+    /// Byte for byte one that is measured on: not learned from.
+    Copy,
     /// It is smaller than a view: passed over.
     Small,
     /// It can't be decoded: passed over.
@@ -67,6 +69,7 @@ impl fmt::Display for Part {
             Self::Train => "train",
             Self::HeldOut => "held-out",
             Self::Spare => "spare",
+            Self::Copy => "copy",
             Self::Small => "small",
             Self::Unreadable => "unreadable",
         })
@@ -162,7 +165,7 @@ fn leave_out_copies(
     ));
     let copies: BTreeSet<usize> = found.iter().map(|&(position, _)| train[position]).collect();
     for &i in &copies {
-        rows[i].part = Part::Spare;
+        rows[i].part = Part::Copy;
     }
     train.retain(|i| !copies.contains(i));
 }
@@ -201,14 +204,15 @@ fn too_few(rows: &[Row], train: usize, held: usize, sorting: &Sorting<'_>) -> Tr
     let first = rows.iter().find(|row| row.part == Part::Unreadable);
     let first = first.map_or(String::new(), |row| format!(" (first: {})", row.reason));
     TrainError::Data(format!(
-        "of {} pictures {} are smaller than a view of {} pixels and {} can't be decoded{first}; that \
-         leaves {train} to train on and {held} to measure on, and {} (views.images of the recipe) \
+        "of {} pictures {} are smaller than a view of {} pixels, {} can't be decoded{first} and {} are \
+         copies of others that are measured on; that leaves {train} to train on and {held} to measure on, and {} (views.images of the recipe) \
          and {LEAST_HELD_OUT} are needed: give more pictures, others to measure on with --held-out, or a \
          recipe with fewer (views.images, measure.held_out)",
         rows.len(),
         count(Part::Small),
         sorting.patch,
         count(Part::Unreadable),
+        count(Part::Copy),
         sorting.least
     ))
 }
@@ -337,7 +341,7 @@ mod tests {
         let held = sources.split_off(10)[..4].to_vec();
         let list = folder.path().join(SOURCES);
         let found = sort(sources, held, &sorting(&list), &mut Silent).expect("enough");
-        assert_eq!((found.train.len(), found.rows[2].part), (9, Part::Spare));
+        assert_eq!((found.train.len(), found.rows[2].part), (9, Part::Copy));
     }
 
     #[test]
@@ -346,7 +350,10 @@ mod tests {
         let list = folder.path().join(SOURCES);
         let error = sort(sources, Vec::new(), &sorting(&list), &mut Silent).expect_err("few");
         let text = error.to_string();
-        assert!(text.starts_with("of 8 pictures 1 are smaller than a view of 32"), "{text}");
+        assert!(
+            text.starts_with("of 8 pictures 1 are smaller than a view of 32 pixels, "),
+            "{text}"
+        );
         assert!(text.contains("1 can't be decoded") && text.contains("5 to train on"), "{text}");
     }
 }

@@ -25,6 +25,7 @@ use crate::results::ResultsError;
 use crate::splits::SplitError;
 use crate::stats::StatsError;
 use crate::train::checkpoint::write_atomic;
+use crate::train::folder::foreign;
 use crate::train::run::device_words;
 use crate::train::{StepReport, TrainError};
 
@@ -140,7 +141,7 @@ fn claim(settings: &Settings, identity: &Identity) -> Result<File, ProtocolError
     if path.exists() && !settings.resume {
         return Err(ProtocolError::Exists { path: out.clone() });
     }
-    if let (false, Some(found)) = (path.exists(), foreign(out)) {
+    if let (false, Some(found)) = (path.exists(), foreign(out, &[LOCK, PLAN])) {
         return Err(ProtocolError::Taken { path: out.clone(), found });
     }
     std::fs::create_dir_all(out).map_err(io(out))?;
@@ -163,17 +164,6 @@ fn claim(settings: &Settings, identity: &Identity) -> Result<File, ProtocolError
         differs if differs.is_empty() => Ok(file),
         differs => Err(ProtocolError::OtherRun { path: out.clone(), differs }),
     }
-}
-
-/// Something in a folder that a run without a plan has not left there; logs may be.
-fn foreign(out: &Path) -> Option<String> {
-    let names = std::fs::read_dir(out).ok()?.flatten();
-    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let is_log = |name: &str| Path::new(name).extension().is_some_and(|ext| ext == "log");
-    let own = |name: &String| {
-        name == LOCK || name.starts_with('.') || name.starts_with(PLAN) || is_log(name)
-    };
-    names.filter(|name| !own(name)).min()
 }
 
 /// Writes a file whole.

@@ -32,7 +32,7 @@ pub fn plots(run: &Run, id: &str) -> (Vec<Plot>, Vec<String>) {
         let class = if losses.len() > 1 { "linemany" } else { "line" };
         let loss = |points| Line { name: "loss", class, points, mark: None };
         let drawn: Vec<Line> = losses.into_iter().map(loss).collect();
-        let caption = "Training loss; every place is the mean over its steps, a line a split.";
+        let caption = "Training loss; every place is the mean over its steps, a line a repeat.";
         plots.push(self::lines(&drawn, "loss", caption, &format!("{id}-loss")));
     }
     let drawn: Vec<Line> = run.results.repeats.iter().flat_map(correlations).collect();
@@ -67,7 +67,7 @@ fn log(run: &Run, repeat: &Repeat) -> Result<Vec<[f64; 2]>, String> {
         Ok(text) => text,
         Err(error) => {
             return Err(format!(
-                "no curve of the loss of split {}: {}: {error}",
+                "no curve of the loss of repeat {}: {}: {error}",
                 repeat.index,
                 path.display()
             ));

@@ -188,7 +188,7 @@ fn check(
         if !same {
             let words = |v: Option<f64>| v.map_or("undefined".to_owned(), |v| format!("{v:.6}"));
             disagreements.push(format!(
-                "split {}: results.json gives {name} {}, the predictions give {}: one of the two \
+                "repeat {}: results.json gives {name} {}, the predictions give {}: one of the two \
                  files was changed",
                 repeat.index,
                 words(stored),

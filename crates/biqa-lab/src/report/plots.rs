@@ -68,7 +68,7 @@ pub fn scatter(findings: &Findings, id: &str) -> Plot {
 fn which(findings: &Findings) -> String {
     match findings.run.results.repeats.len() {
         0 | 1 => String::new(),
-        n => format!(" in split {} of {n}, the one with the median SRCC", findings.shown().index),
+        n => format!(" in repeat {} of {n}, the one with the median SRCC", findings.shown().index),
     }
 }
 
@@ -182,7 +182,7 @@ pub fn strip(rows: &[Strip], caption: &str, id: &str) -> Plot {
             canvas.line(&[[x, y - shift - 10.0], [x, y - shift + 10.0]], "linemid");
         }
     }
-    canvas.legend("dot", "a split");
+    canvas.legend("dot", "a repeat");
     if rows.iter().any(|r| r.interval.is_some()) {
         canvas.legend("linethin", "95 % interval");
     }
@@ -192,7 +192,7 @@ pub fn strip(rows: &[Strip], caption: &str, id: &str) -> Plot {
     if rows.iter().any(|r| r.mark.is_some()) {
         canvas.legend("linemid", "median");
     }
-    Plot { svg: canvas.finish(id, "Values of every split", caption), caption: caption.to_owned() }
+    Plot { svg: canvas.finish(id, "Values of every repeat", caption), caption: caption.to_owned() }
 }
 
 /// A named line of [`lines`].

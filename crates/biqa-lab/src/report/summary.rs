@@ -86,13 +86,13 @@ pub fn section(all: &[Findings], names: &[String], group: &Together, number: usi
         section.say(
             "Published figures of different papers differ in split, number of crops, summary \
              (median or mean), choice of epoch and form of PLCC: a difference within the spread \
-             over splits says nothing.",
+             over repeats says nothing.",
         );
     }
     let strips: Vec<Strip> = group.runs.iter().filter_map(|&i| row_of(all, names, i)).collect();
     if strips.len() > 1 {
         let caption =
-            "SRCC of every run: of each of its splits, or of its one part with the interval.";
+            "SRCC of every run: of each of its repeats, or of its one part with the interval.";
         section.blocks.push(Block::Plot(strip(&strips, caption, &format!("set-{number}-splits"))));
     }
     if !subset {
@@ -152,7 +152,7 @@ fn table(
     }
     let mut caption =
         "Measured here (shaded) and reported elsewhere. Below a measured figure of one \
-                       split: its 95 % bootstrap interval; of several splits: the lowest and the \
+                       repeat: its 95 % bootstrap interval; of several repeats: the lowest and the \
                        highest."
             .to_owned();
     if !published.is_empty() {

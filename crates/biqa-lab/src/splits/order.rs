@@ -60,7 +60,7 @@ impl Sizes {
 
 /// How many of `m` groups choose.
 pub(super) fn validation(m: usize) -> usize {
-    rounded(VAL_SHARE, m).max(1)
+    Sizes::of(m).val
 }
 
 /// The fewest groups that a form can be cut from.

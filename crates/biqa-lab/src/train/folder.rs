@@ -43,12 +43,12 @@ impl Claim<'_> {
         match (marker(self.out).exists(), self.resume) {
             (true, true) => Ok(()),
             (true, false) => Err(TrainError::Exists { path: self.out.to_owned() }),
-            // A run that was killed before its marker was written leaves no more than these.
             (false, _) if self.out.is_file() => Err(TrainError::Taken {
                 path: self.out.to_owned(),
                 found: "it is a file itself".to_owned(),
             }),
-            (false, _) => match fs::read_dir(self.out).ok().and_then(foreign) {
+            // A run that was killed before its marker was written leaves no more than these.
+            (false, _) => match foreign(self.out, &OWN) {
                 Some(found) => Err(TrainError::Taken { path: self.out.to_owned(), found }),
                 None => Ok(()),
             },
@@ -177,16 +177,17 @@ const OWN: [&str; 6] = ["lock", "checkpoints", "recipe.toml", "items", "log.json
 /// The file that says whose folder it is.
 const MARKER: &str = "run.json";
 
-/// The first name in a folder, by the alphabet, that is no run's.
-fn foreign(folder: fs::ReadDir) -> Option<String> {
-    let names = folder.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names
-        .filter(|name| {
-            let whole = name.strip_suffix(".partial").unwrap_or(name);
-            !OWN.contains(&whole) && !name.starts_with('.')
-        })
-        .filter(|name| Path::new(name).extension().is_none_or(|ext| ext != "log"))
-        .min()
+/// The first name in a folder, by the alphabet, that is none of a run's `own`. What a kill may leave of
+/// these, logs and hidden files count as theirs.
+pub fn foreign(folder: &Path, own: &[&str]) -> Option<String> {
+    let names = fs::read_dir(folder).ok()?.flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_own = |name: &String| {
+        let whole = name.strip_suffix(".partial").unwrap_or(name);
+        let is_log = Path::new(name).extension().is_some_and(|extension| extension == "log");
+        own.contains(&whole) || name.starts_with('.') || is_log
+    };
+    names.filter(|name| !is_own(name)).min()
 }
 
 fn marker(out: &Path) -> PathBuf {

@@ -17,7 +17,7 @@ pub struct Counts {
     pub unreadable: usize,
     /// With the name of an earlier source, suffix aside: their pictures would have one name.
     pub same_name: usize,
-    /// Copies, or nearly, of a reference of another set (rule 4).
+    /// Copies, or nearly, of a reference of another set, or of one that is not for training (rule 4).
     pub near_other_set: usize,
     /// That resemble a reference outside the training ones most (rules 1 and 2).
     pub outside_training: usize,

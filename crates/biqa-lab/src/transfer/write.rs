@@ -86,7 +86,7 @@ impl Run<'_> {
         let mut table = Csv::new(&header);
         for &i in kept {
             let mut row = vec![name_of(&self.sources.pictures[i]), self.reference_of(i).to_owned()];
-            row.push(self.heir(i).cosine.to_string());
+            row.push(self.seen[i].matches[0].cosine.to_string());
             row.extend(self.seen[i].others.iter().map(ToString::to_string));
             table.row(row);
         }

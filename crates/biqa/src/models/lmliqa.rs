@@ -8,10 +8,13 @@
 //! Shapes: `b` pictures, `p` patches, `n = p + 1` tokens (class token first), `d` channels, `h`
 //! heads, `e` numbers of an embedding.
 
+use std::fmt;
+
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use serde::de::Error as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::deiqt::DeiqtConfig;
@@ -60,16 +63,23 @@ pub struct LmlEncoder {
 
 /// Section 8 has the encoder by its name.
 fn named_or_sizes<'de, D: Deserializer<'de>>(from: D) -> Result<LmlEncoder, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "an encoder's name, such as vit_small_patch16_224, or its sizes")]
-    enum Encoder {
-        Named(String),
-        Sizes(LmlEncoder),
+    struct NamedOrSizes;
+    impl<'de> Visitor<'de> for NamedOrSizes {
+        type Value = LmlEncoder;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an encoder's name, such as vit_small_patch16_224, or its sizes")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<LmlEncoder, E> {
+            LmlEncoder::named(name).map_err(E::custom)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LmlEncoder, A::Error> {
+            LmlEncoder::deserialize(MapAccessDeserializer::new(map))
+        }
     }
-    match Encoder::deserialize(from)? {
-        Encoder::Sizes(sizes) => Ok(sizes),
-        Encoder::Named(name) => LmlEncoder::named(&name).map_err(D::Error::custom),
-    }
+    from.deserialize_any(NamedOrSizes)
 }
 
 impl Default for LmlEncoder {

@@ -24,7 +24,8 @@ fn an_encoder_may_be_named() {
     assert_eq!(read(r#"{"encoder": "vit_tiny_patch16_224"}"#).expect("a name"), sizes);
     let why = read(r#"{"encoder": "vit_large"}"#).expect_err("unknown").to_string();
     assert!(why.contains("no encoder is called \"vit_large\"; known: vit_tiny"), "{why}");
-    assert!(read(r#"{"encoder": {"embed": 192}}"#).is_err());
+    let why = read(r#"{"encoder": {"embed": 192}}"#).expect_err("misspelt").to_string();
+    assert!(why.contains("unknown field `embed`"), "{why}");
 }
 
 /// `smoke` without its projection and DEIQT of the same sizes, whose decoder is as wide.

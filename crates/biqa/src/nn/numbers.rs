@@ -1,7 +1,7 @@
 //! How many numbers a network may hold. Looked at before any memory is taken, so that sizes out of a
 //! model file or a recipe that nobody meant are an error and not the end of the machine.
 
-/// 4.3 GB of float32, half as much again as ViT-H.
+/// 4.3 GB of float32, 1.7 times ViT-H.
 const MOST: u128 = 1 << 30;
 /// A layer takes memory beside its numbers, so that a billion layers of one number are too many.
 pub const LAYER: usize = 4096;
