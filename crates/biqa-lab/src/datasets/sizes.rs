@@ -112,6 +112,17 @@ mod tests {
     use super::super::{Direction, Options, open};
     use super::*;
 
+    /// The set of a list in a folder.
+    fn listed(folder: &Path, list: &str) -> Manifest {
+        std::fs::write(folder.join("labels.csv"), list).expect("writable");
+        let options = Options {
+            direction: Some(Direction::Mos),
+            range: Some([0.0, 1.0]),
+            ..Options::default()
+        };
+        open("csv", folder, &options).expect("a list")
+    }
+
     #[test]
     fn sizes_stand_in_the_first_bytes() {
         let png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x01\0\0\0\0\x50";
@@ -138,13 +149,7 @@ mod tests {
         std::fs::write(folder.path().join("c.jpg"), b"not found").expect("written");
         std::fs::create_dir(folder.path().join("d.jpg")).expect("made");
         let list = "path,score\na.png,1\nb.png,1\nc.jpg,1\nd.jpg,1\n";
-        std::fs::write(folder.path().join("labels.csv"), list).expect("written");
-        let options = Options {
-            direction: Some(Direction::Mos),
-            range: Some([0.0, 1.0]),
-            ..Options::default()
-        };
-        let set = open("csv", folder.path(), &options).expect("a list");
+        let set = listed(folder.path(), list);
         let found = no_pictures(&set);
         let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(names, ["b.png", "c.jpg", "d.jpg"]);
@@ -165,13 +170,7 @@ mod tests {
             std::fs::write(folder.path().join(name), png(width, height)).expect("writable");
         }
         let list = "path,score\na.png,1\nb.png,1\nc.png,1\n";
-        std::fs::write(folder.path().join("labels.csv"), list).expect("writable");
-        let options = Options {
-            direction: Some(Direction::Mos),
-            range: Some([0.0, 1.0]),
-            ..Options::default()
-        };
-        let set = open("csv", folder.path(), &options).expect("a list");
+        let set = listed(folder.path(), list);
         let note = smaller_than(&set, 224).expect("two are");
         assert!(note.starts_with("2 pictures are smaller than 224"), "{note}");
         assert!(note.contains("first: b.png"), "{note}");
