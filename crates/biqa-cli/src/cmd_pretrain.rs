@@ -24,6 +24,7 @@ pub fn run(args: &PretrainArgs) -> anyhow::Result<Exit> {
         args.dataset.as_ref().map(|set| (set.name.clone(), set.root.clone(), args.load.options()));
     let job = Job {
         recipe: args.recipe.clone(),
+        changes: args.set.set.clone(),
         images: sources(&args.images, &mut talk)?,
         held_out: sources(&args.held_out, &mut talk)?,
         labelled,

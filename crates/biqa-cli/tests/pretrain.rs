@@ -188,6 +188,9 @@ fn pictures_recipes_and_weights_that_will_not_do() {
     let large = [&both("held")[..], &["--init", "backbone.safetensors"]].concat();
     say("patches that nothing is large enough for", &weights);
     say("another backbone", &large);
+    let set = |key| [&plain("smoke.toml", "photos")[..], &["--set", key]].concat();
+    say("a misspelt key on the command line", &set("views.image=4"));
+    say("a value on the command line that can't be", &set("train.epochs=0"));
     let smoke = recipe("qpt-pretrain-smoke.toml");
     for (what, from, to) in [
         ("another method", "\"qpt-pretrain\"", "\"qpt\""),
@@ -214,5 +217,8 @@ fn a_run_that_is_there_is_gone_on_with_only_when_asked_and_only_as_it_was() {
     let at = other.iter().position(|arg| *arg == "--seed").expect("it is there");
     other[at + 1] = "4";
     let refused = smoke::refused(place.biqa(&other));
-    assert!(refused.contains("another recipe, seed or data"), "{refused}");
+    assert!(refused.contains("another seed, data or initial weights"), "{refused}");
+    let changed = args("whole", &["--resume", "--set", "keys.queue=8", "--set", "train.epochs=5"]);
+    let refused = smoke::refused(place.biqa(&changed));
+    assert!(refused.contains("another recipe (keys.queue, train.epochs)"), "{refused}");
 }

@@ -74,6 +74,7 @@ fn run(place: &Place, name: &str, predictions: [f64; 8]) {
         },
         repeats: vec![Repeat {
             index: 0,
+            seed: None,
             lists_digest: None,
             weights_digest: None,
             images: 8,

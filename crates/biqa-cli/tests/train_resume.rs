@@ -62,13 +62,13 @@ fn a_folder_that_holds_a_run_is_only_gone_on_with_by_that_run() {
     let mut other = args("whole", &["--resume"]);
     other[5] = "4"; // the seed
     let text = refused(place.biqa(&other));
-    assert!(text.contains("whole holds a run with another recipe, seed or data"), "{text}");
+    assert!(text.contains("whole holds a run with another seed, data or initial"), "{text}");
 
     place.file("other.toml", RECIPE.replace("hidden = 8", "hidden = 9"));
     let mut other = args("whole", &["--resume"]);
     other[1] = "other.toml";
     let text = refused(place.biqa(&other));
-    assert!(text.contains("another recipe, seed or data"), "{text}");
+    assert!(text.contains("another recipe (config.hidden)"), "{text}");
 
     let scores = place.read("labels.csv").replacen(
         "path,score,split\n00.ppm,5,",
@@ -80,7 +80,7 @@ fn a_folder_that_holds_a_run_is_only_gone_on_with_by_that_run() {
     let mut other = args("whole", &["--resume"]);
     other[3] = "other.csv";
     let text = refused(place.biqa(&other));
-    assert!(text.contains("another recipe, seed or data"), "{text}");
+    assert!(text.contains("another seed, data or initial weights"), "{text}");
 }
 
 /// The log is for people; a run whose log was taken away goes on without its old lines.

@@ -65,6 +65,7 @@ fn job(folder: &Path, recipe: &str, out: &str) -> Job {
     fs::write(&path, recipe).expect("a recipe");
     Job {
         recipe: path,
+        changes: Vec::new(),
         images: pictures(folder, 0..64),
         held_out: pictures(folder, 100..132),
         labelled: None,

@@ -46,7 +46,7 @@ fn every_recipe_of_a_pre_training_is_one_and_none_of_a_training() {
     let found: Vec<_> = all().into_iter().filter(|(n, _)| n.starts_with(PRETRAIN)).collect();
     assert_eq!(found.len(), 5, "{found:?}");
     for (name, path) in found {
-        let (recipe, text) = PretrainRecipe::open(&path).unwrap_or_else(|e| panic!("{e}"));
+        let (recipe, text) = PretrainRecipe::open(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(recipe.name, name);
         let error = Recipe::parse(&text, &path).expect_err("no training").to_string();
         assert!(error.contains("qpt-pretrain"), "{error}");

@@ -175,3 +175,36 @@ fn copies_of_another_sets_references_are_left_out_and_look_alikes_come_first() {
     let left = std::fs::read_to_string(out.join("left_out.csv")).expect("what was left out");
     assert!(left.contains("twin.png") && left.contains("of tested"), "{left}");
 }
+
+/// Rule 4 where the labelled set itself has references to be tested on, and the nearest is another.
+#[test]
+fn a_copy_of_a_test_reference_is_left_out_though_it_inherits_from_another() {
+    let weights = shared("weights/mobilenet_v2.safetensors");
+    let (Some(weights), Some(table)) = (weights, shared("label_tables/kadid10k_dmos.csv")) else {
+        return;
+    };
+    let mut made = Miniature::new(&table);
+    let twin = made.path("sources/twin.png");
+    for copy in [&twin, &made.path("references/I04.png")] {
+        std::fs::copy(made.path("references/I02.png"), copy).expect("a copy");
+    }
+    made.sources.push(twin);
+    let training = made.list("I01\nI02\nI03\n");
+    let backbone = Backbone::open(&weights).expect("MobileNetV2");
+    let (references, scores) = (made.path("references"), made.path("dmos.csv"));
+    let sources = Sources {
+        pictures: &made.sources,
+        references: &references,
+        scores: &scores,
+        backbone: &backbone,
+        training: Some(&training),
+        others: &[],
+    };
+    let settings = Settings { drop_above: 0.999, leave_out: true, ..Settings::default() };
+    let out = made.path("out");
+    let record = transfer(&sources, &settings, &out, 0, &mut Silent).expect("labels");
+    assert_eq!(record.counts.near_other_set, 1);
+    let left = std::fs::read_to_string(out.join("left_out.csv")).expect("what was left out");
+    let row = left.lines().find(|row| row.contains("twin.png")).expect("it is left out");
+    assert!(row.contains("I04") && row.contains("lacks"), "{row}");
+}

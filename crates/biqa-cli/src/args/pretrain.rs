@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{DatasetArgs, DeviceArgs, LoadArgs, RunArgs};
+use super::{DatasetArgs, DeviceArgs, LoadArgs, RunArgs, SetArgs};
 
 // By hand: the flags of a labelled set are an option each.
 const USAGE: &str = "\
@@ -82,6 +82,9 @@ pub struct PretrainArgs {
     /// Steps between checkpoints; one is also written after every epoch
     #[arg(long, value_name = "N", default_value = "200", help_heading = "Run")]
     pub checkpoint_steps: u64,
+
+    #[command(flatten)]
+    pub set: SetArgs,
 
     #[command(flatten)]
     pub device: DeviceArgs,

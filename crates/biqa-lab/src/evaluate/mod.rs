@@ -212,6 +212,7 @@ pub fn compare(
     let figures = figures(predictions, &labels, &groups, measures)?;
     let repeat = Repeat {
         index: 0,
+        seed: None,
         lists_digest: None,
         weights_digest: None,
         images: rows.len(),

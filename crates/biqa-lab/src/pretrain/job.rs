@@ -16,6 +16,7 @@ use crate::train::checkpoint::write_atomic;
 use crate::train::folder::Claim;
 use crate::train::initial::Initial;
 use crate::train::job::parts;
+use crate::train::recipe::Change;
 use crate::train::run::{check_products, device_words};
 use crate::train::{Progress, TrainError};
 
@@ -31,6 +32,8 @@ const CHECKPOINT_STEPS: u64 = 200;
 pub struct Job {
     /// A recipe's name inside the binary, or a file.
     pub recipe: PathBuf,
+    /// Keys of it that are set from outside.
+    pub changes: Vec<Change>,
     /// Pictures to learn from.
     pub images: Vec<Source>,
     /// Pictures to measure on; none: some of `images`, which are then not learnt from.
@@ -72,7 +75,7 @@ pub struct Made {
 
 /// Pre-trains and writes [`WEIGHTS`], [`BACKBONE`] and the report into the run's folder.
 pub fn pretrain(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, TrainError> {
-    let (recipe, recipe_text) = PretrainRecipe::open(&job.recipe)?;
+    let (recipe, recipe_text) = PretrainRecipe::open(&job.recipe, &job.changes)?;
     // Before every picture is looked at, which may take long.
     Claim { out: &job.out, resume: job.resume, recipe_text: &recipe_text }.check_vacant()?;
     check_products(recipe.train.precision, &job.device)?;

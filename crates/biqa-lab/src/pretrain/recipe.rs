@@ -14,7 +14,7 @@ use super::overlap::PairConfig;
 use crate::degrade::{Plan, QptSpace};
 use crate::losses::qpt::QcConfig;
 use crate::train::TrainError;
-use crate::train::recipe::{Init, from_toml};
+use crate::train::recipe::{Change, Init, from_toml, parse_with};
 
 /// What a recipe's `method` must be.
 const METHOD: &str = "qpt-pretrain";
@@ -257,12 +257,12 @@ impl Default for MeasureConfig {
 }
 
 impl PretrainRecipe {
-    /// A recipe and its text: one inside the binary by its name, else a file.
-    pub fn open(name: &Path) -> Result<(Self, String), TrainError> {
+    /// A recipe with changes and its text: one inside the binary by its name, else a file.
+    pub fn open(name: &Path, changes: &[Change]) -> Result<(Self, String), TrainError> {
         let known = BUILTIN.iter().find(|(known, ..)| !name.exists() && name == Path::new(known));
         if let Some((_, file, text)) = known {
-            let recipe = Self::parse(text, Path::new(&format!("{file} (inside biqa)")))?;
-            return Ok((recipe, (*text).to_owned()));
+            let path = format!("{file} (inside biqa)");
+            return parse_with(text, Path::new(&path), changes, Self::parse);
         }
         if !name.exists() {
             let known: Vec<&str> = BUILTIN.iter().map(|(known, ..)| *known).collect();
@@ -272,7 +272,7 @@ impl PretrainRecipe {
         }
         let io = |source| TrainError::Io { path: name.to_owned(), source };
         let text = std::fs::read_to_string(name).map_err(io)?;
-        Ok((Self::parse(&text, name)?, text))
+        parse_with(&text, name, changes, Self::parse)
     }
 
     /// Parses and checks a recipe's text; `path` stands for it in errors.
@@ -416,11 +416,12 @@ mod tests {
     #[test]
     fn those_inside_the_binary_are_named_after_their_files() {
         for (name, file, text) in BUILTIN {
-            let (recipe, found) = PretrainRecipe::open(Path::new(name)).expect("a recipe");
+            let (recipe, found) = PretrainRecipe::open(Path::new(name), &[]).expect("a recipe");
             assert_eq!((format!("{}.toml", recipe.name).as_str(), found.as_str()), (file, text));
             assert_eq!(recipe.digest().len(), 64);
         }
-        let error = PretrainRecipe::open(Path::new("qpt-large")).expect_err("none").to_string();
+        let error =
+            PretrainRecipe::open(Path::new("qpt-large"), &[]).expect_err("none").to_string();
         assert!(
             error.ends_with("there are qpt-full, qpt-small, qpt-mobilenet, qpt-vit"),
             "{error}"
@@ -429,7 +430,7 @@ mod tests {
 
     #[test]
     fn more_operations_than_an_address_holds_are_refused() {
-        let (recipe, _) = PretrainRecipe::open(Path::new("qpt-mobilenet")).expect("a recipe");
+        let (recipe, _) = PretrainRecipe::open(Path::new("qpt-mobilenet"), &[]).expect("a recipe");
         for (draws, orders, words) in [(40, 2, "may need 80"), (5, 0, "orders")] {
             let views = ViewsConfig { draws, orders, ..recipe.views };
             let error = views.check().expect_err("too many, or none");
@@ -440,7 +441,7 @@ mod tests {
     #[test]
     fn the_papers_sizes_have_the_rates_of_the_specification() {
         // papers/qpt.md, section 6.
-        let of = |name| PretrainRecipe::open(Path::new(name)).expect("a recipe").0;
+        let of = |name| PretrainRecipe::open(Path::new(name), &[]).expect("a recipe").0;
         let (full, small) = (of("qpt-full"), of("qpt-small"));
         assert_eq!((full.rows(), small.rows()), (4096, 256));
         assert!((full.base_lr() - 0.6 * 16.0).abs() < 1e-12);

@@ -126,6 +126,7 @@ fn repeat(settings: &Settings, job: &Job, found: &Evaluated) -> Result<Repeat, P
     };
     Ok(Repeat {
         index: job.index as usize,
+        seed: Some(job.seed),
         lists_digest: Some(job.lists_digest.clone()),
         weights_digest: Some(found.weights_digest.clone()),
         images: job.test.len(),

@@ -120,8 +120,8 @@ fn warnings(findings: &Findings) -> Vec<String> {
     for repeat in &results.repeats {
         let figures = &repeat.figures;
         let split = if results.repeats.len() > 1 {
-            let unit = if results.are_seeds() { "seed" } else { "split" };
-            format!("{unit} {}, ", repeat.index)
+            let (unit, number) = results.name_of(repeat);
+            format!("{unit} {number}, ")
         } else {
             String::new()
         };
@@ -148,7 +148,7 @@ fn splits(results: &Results, id: &str) -> Table {
     let last = has(|r| r.last.is_some());
     let row = |repeat: &Repeat| {
         let f = &repeat.figures;
-        let mut cells = vec![Cell::count(repeat.index)];
+        let mut cells = vec![Cell::count(results.name_of(repeat).1 as usize)];
         if kept {
             cells.push(repeat.kept.map_or(Cell::default(), |kept| {
                 let cell = Cell::count(kept.epoch).note(format!("of {}", kept.of));
@@ -188,7 +188,7 @@ fn splits(results: &Results, id: &str) -> Table {
         Row { cells, strong: false }
     };
     let columns = [
-        (if results.are_seeds() { "Seed" } else { "Split" }, true),
+        (unit(results), true),
         ("Epoch kept", kept),
         ("SRCC", true),
         ("SRCC, last epoch", last),
@@ -212,6 +212,15 @@ fn splits(results: &Results, id: &str) -> Table {
         columns: columns.iter().filter(|(_, is)| *is).map(|(name, _)| (*name).to_owned()).collect(),
         rows: results.repeats.iter().map(row).collect(),
         folded: false,
+    }
+}
+
+/// The heading of the column of [`Results::name_of`].
+fn unit(results: &Results) -> &'static str {
+    match results.repeats.first().map_or("split", |repeat| results.name_of(repeat).0) {
+        "seed" => "Seed",
+        "repeat" => "Repeat",
+        _ => "Split",
     }
 }
 
@@ -323,7 +332,7 @@ fn epochs(results: &Results, id: &str) -> Option<Table> {
             rows.push(Row {
                 strong: false,
                 cells: vec![
-                    Cell::count(repeat.index),
+                    Cell::count(results.name_of(repeat).1 as usize),
                     Cell::count(i + 1),
                     Cell::count(epoch.step as usize),
                     figure(epoch.loss),
@@ -335,8 +344,16 @@ fn epochs(results: &Results, id: &str) -> Option<Table> {
             });
         }
     }
-    let columns =
-        ["Split", "Epoch", "Step", "Loss", "SRCC, val", "PLCC, val", "SRCC, test", "PLCC, test"];
+    let columns = [
+        unit(results),
+        "Epoch",
+        "Step",
+        "Loss",
+        "SRCC, val",
+        "PLCC, val",
+        "SRCC, test",
+        "PLCC, test",
+    ];
     (!rows.is_empty()).then(|| Table {
         id: format!("{id}-epochs"),
         caption: "Every epoch in numbers".to_owned(),

@@ -68,7 +68,10 @@ pub fn scatter(findings: &Findings, id: &str) -> Plot {
 fn which(findings: &Findings) -> String {
     match findings.run.results.repeats.len() {
         0 | 1 => String::new(),
-        n => format!(" in repeat {} of {n}, the one with the median SRCC", findings.shown().index),
+        n => {
+            let (unit, number) = findings.run.results.name_of(findings.shown());
+            format!(" of {unit} {number}, the one with the median SRCC of {n}")
+        }
     }
 }
 

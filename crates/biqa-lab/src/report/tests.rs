@@ -233,6 +233,9 @@ fn several_seeds_on_the_same_images_are_compared_by_their_means() {
         assert!(text.contains(words), "{words} is not in {text}");
     }
     assert!(!text.contains("24 images in"), "{text}");
+    for words in ["\n| 7 | ", "\n| 9 | ", " of seed "] {
+        assert!(text.contains(words), "seeds are 7 to 9: {words:?} is not in {text}");
+    }
     let mean = |run: &Run| {
         let all = run.results.repeats.iter().map(|r| r.figures.srcc.value.expect("defined"));
         all.sum::<f64>() / run.results.repeats.len() as f64

@@ -68,6 +68,7 @@ fn repeat(index: usize, images: usize) -> Repeat {
         .collect();
     Repeat {
         index,
+        seed: Some(7 + index as u64),
         lists_digest: Some(format!("{index:02}").repeat(32)),
         weights_digest: None,
         images: images.len(),

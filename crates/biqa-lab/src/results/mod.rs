@@ -183,6 +183,15 @@ impl Results {
         let same = |other: &Repeat| other.lists_digest == first.lists_digest;
         !others.is_empty() && first.lists_digest.is_some() && others.iter().all(same)
     }
+
+    /// What one repeat is, and its number: a training seed, as `--seed` takes it, or a split from 0.
+    pub fn name_of(&self, repeat: &Repeat) -> (&'static str, u64) {
+        match repeat.seed {
+            Some(seed) if self.are_seeds() => ("seed", seed),
+            _ if self.are_seeds() => ("repeat", repeat.index as u64),
+            _ => ("split", repeat.index as u64),
+        }
+    }
 }
 
 /// One split or training seed.
@@ -190,6 +199,9 @@ impl Results {
 pub struct Repeat {
     /// Its index, from 0; the column `repeat` of `predictions.csv`.
     pub index: usize,
+    /// Seed of the training; `None` where nothing was trained and in files from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// SHA-256 of the split's lists.
     #[serde(default)]
     pub lists_digest: Option<String>,

@@ -158,6 +158,7 @@ impl Checkpoint {
                 Some(other) => {
                     return Err(TrainError::OtherRun {
                         path: place.clone(),
+                        other: "recipe, seed, data or initial weights".to_owned(),
                         found: other.state.run_digest,
                         expected: run_digest.to_owned(),
                     });

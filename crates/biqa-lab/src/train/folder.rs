@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, write_atomic};
+use super::recipe::differing;
 use super::{Options, Progress, TrainError};
 
 /// A folder in which this run works.
@@ -56,6 +57,20 @@ impl Claim<'_> {
     }
 }
 
+impl Claim<'_> {
+    /// What the run that is there has other than this one, as far as its folder tells.
+    fn other(self) -> String {
+        let there = fs::read_to_string(self.out.join("recipe.toml")).ok();
+        let recipes =
+            there.and_then(|text| Some((text.parse().ok()?, self.recipe_text.parse().ok()?)));
+        match recipes.map(|(there, this)| differing(&there, &this)) {
+            None => "recipe, seed, data or initial weights".to_owned(),
+            Some(keys) if keys.is_empty() => "seed, data or initial weights".to_owned(),
+            Some(keys) => format!("recipe ({})", keys.join(", ")),
+        }
+    }
+}
+
 impl Folder {
     /// Refuses a folder that holds another run, or this one where nobody asked to go on. Touches
     /// nothing.
@@ -71,6 +86,7 @@ impl Folder {
         if found.trim() != digest {
             return Err(TrainError::OtherRun {
                 path: out.to_owned(),
+                other: claim.other(),
                 found: found.trim().to_owned(),
                 expected: digest.to_owned(),
             });

@@ -129,12 +129,14 @@ pub enum TrainError {
     },
     /// The run folder belongs to another run.
     #[error(
-        "{path} holds a run with another recipe, seed or data (digest {found}, this run {expected}); \
+        "{path} holds a run with another {other} (digest {found}, this run {expected}); \
          choose another --out, or give the options it was started with"
     )]
     OtherRun {
         /// The run folder.
         path: PathBuf,
+        /// What it has other than this run.
+        other: String,
         /// Digest in the folder.
         found: String,
         /// Digest of this run.

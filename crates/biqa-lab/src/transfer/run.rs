@@ -68,6 +68,8 @@ pub(super) enum Left {
 /// What is known of a source.
 pub(super) struct Seen {
     pub(super) matches: Vec<Match>,
+    /// The nearest reference that is not for training, where a list says which are.
+    untrained: Option<Match>,
     /// The highest cosine to each of the other sets.
     pub(super) others: Vec<f64>,
 }
@@ -265,6 +267,10 @@ impl Run<'_> {
         let dir = out.join("features");
         let store = Store { dir, backbone: self.sources.backbone, threads };
         let k = self.settings.top_k;
+        let (training, names) = (self.sources.training, self.scores.references());
+        let is_untrained = |found: &&Match| {
+            training.is_some_and(|training| !training.has(&names[found.reference]))
+        };
         store.each(self.sources.pictures, &mut || progress.looked(), |begin, features| {
             for (i, feature) in (begin..).zip(features) {
                 let seen = match feature {
@@ -273,11 +279,14 @@ impl Run<'_> {
                             nearest(&feature, set, 1).first().map_or(-1.0, |found| found.cosine)
                         };
                         let others = others.iter().map(best).collect();
-                        Seen { matches: nearest(&feature, references, k), others }
+                        let mut matches = nearest(&feature, references, references.len());
+                        let untrained = matches.iter().find(|m| is_untrained(m)).copied();
+                        matches.truncate(k);
+                        Seen { matches, untrained, others }
                     }
                     Err(reason) => {
                         self.left.entry(i).or_insert(Left::Unreadable(reason));
-                        Seen { matches: Vec::new(), others: Vec::new() }
+                        Seen { matches: Vec::new(), untrained: None, others: Vec::new() }
                     }
                 };
                 self.seen.push(seen);
@@ -316,13 +325,11 @@ impl Run<'_> {
         }
         self.left.extend(outside.into_iter().map(|i| (i, Left::Outside)));
         for (i, seen) in self.seen.iter().enumerate() {
-            let name = |found: &Match| self.scores.references()[found.reference].as_str();
-            let near = |found: &&Match| {
-                found.cosine >= self.settings.drop_above && !training.has(name(found))
-            };
-            if let Some(found) = seen.matches.iter().find(near) {
-                let (cosine, list) = (found.cosine, training.file().display());
-                let reason = format!("cosine {cosine:.4} to {}, which {list} lacks", name(found));
+            let near = seen.untrained.filter(|m| m.cosine >= self.settings.drop_above);
+            if let Some(Match { reference, cosine }) = near {
+                let (name, list) =
+                    (&self.scores.references()[reference], training.file().display());
+                let reason = format!("cosine {cosine:.4} to {name}, which {list} lacks");
                 self.left.entry(i).or_insert(Left::Near(reason));
             }
         }

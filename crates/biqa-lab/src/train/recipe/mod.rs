@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use builtin::{builtin, builtins};
 pub use change::Change;
+pub(crate) use change::{differing, parse_with};
 
 use super::TrainError;
 use crate::methods::registry;
@@ -135,23 +136,7 @@ impl Recipe {
         path: &Path,
         changes: &[Change],
     ) -> Result<(Self, String), TrainError> {
-        let recipe = Self::parse(text, path)?;
-        if changes.is_empty() {
-            return Ok((recipe, text.to_owned()));
-        }
-        let bad = |reason| TrainError::Recipe { path: path.to_owned(), reason };
-        let text = change::changed(text, changes).map_err(bad)?;
-        match Self::parse(&text, path) {
-            Ok(recipe) => Ok((recipe, text)),
-            Err(TrainError::Recipe { reason, .. }) => {
-                // The line is one of a text that nobody sees.
-                let words = reason.split_once(": ").filter(|(line, _)| line.starts_with("line "));
-                let reason = words.map_or(reason.as_str(), |(_, words)| words);
-                let set: Vec<String> = changes.iter().map(Change::to_string).collect();
-                Err(bad(format!("with {}: {reason}", set.join(", "))))
-            }
-            Err(other) => Err(other),
-        }
+        parse_with(text, path, changes, Self::parse)
     }
 
     /// SHA-256 of everything that decides what is learnt: not of comments, nor of the card's words.
