@@ -45,6 +45,16 @@ fn photo(name: &str) -> Rgb8 {
 struct Miniature {
     folder: tempfile::TempDir,
     sources: Vec<PathBuf>,
+    references: PathBuf,
+    scores: PathBuf,
+}
+
+/// It and the network, where both files are there.
+fn opened() -> Option<(Miniature, Backbone)> {
+    let weights = shared("weights/mobilenet_v2.safetensors");
+    let table = shared("label_tables/kadid10k_dmos.csv");
+    let backbone = Backbone::open(&weights?).expect("MobileNetV2");
+    Some((Miniature::new(&table?), backbone))
 }
 
 impl Miniature {
@@ -67,7 +77,20 @@ impl Miniature {
             write_png(&path, &part).expect("there");
             sources.insert(0, path);
         }
-        Self { folder, sources }
+        let (references, scores) = (root.join("references"), root.join("dmos.csv"));
+        Self { folder, sources, references, scores }
+    }
+
+    /// All of it, without a list of training references and without other sets.
+    fn all<'a>(&'a self, backbone: &'a Backbone) -> Sources<'a> {
+        Sources {
+            pictures: &self.sources,
+            references: &self.references,
+            scores: &self.scores,
+            backbone,
+            training: None,
+            others: &[],
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -83,22 +106,9 @@ impl Miniature {
 
 #[test]
 fn parts_of_photos_inherit_the_scores_of_their_photos() {
-    let weights = shared("weights/mobilenet_v2.safetensors");
-    let (Some(weights), Some(table)) = (weights, shared("label_tables/kadid10k_dmos.csv")) else {
-        return;
-    };
-    let made = Miniature::new(&table);
-    let backbone = Backbone::open(&weights).expect("MobileNetV2");
+    let Some((made, backbone)) = opened() else { return };
     assert_eq!(backbone.name(), "mobilenet_v2");
-    let (references, scores) = (made.path("references"), made.path("dmos.csv"));
-    let mut sources = Sources {
-        pictures: &made.sources,
-        references: &references,
-        scores: &scores,
-        backbone: &backbone,
-        training: None,
-        others: &[],
-    };
+    let mut sources = made.all(&backbone);
     let settings = Settings { batch_size: 3, ..Settings::default() };
     let out = made.path("out");
     let record = transfer(&sources, &settings, &out, 0, &mut Silent).expect("labels");
@@ -110,7 +120,7 @@ fn parts_of_photos_inherit_the_scores_of_their_photos() {
     let set = datasets::open("saqt", &out, &options).expect("the labels");
     let first = set.rows.iter().find(|row| row.path == "002/flowers_04_03.bmp").expect("a row");
     assert_eq!((first.content.as_str(), first.kind.as_str(), first.level), ("I01", "04", Some(3)));
-    let whole = Scores::read(&scores).expect("the table");
+    let whole = Scores::read(sources.scores).expect("the table");
     let [min, max] = whole.extremes(|_| true);
     let expected = 9.0 * (whole.get(0, 4, 3) - min) / (max - min);
     assert!((first.score - expected).abs() < 1e-9, "{} {expected}", first.score);
@@ -137,11 +147,7 @@ fn parts_of_photos_inherit_the_scores_of_their_photos() {
 
 #[test]
 fn copies_of_another_sets_references_are_left_out_and_look_alikes_come_first() {
-    let weights = shared("weights/mobilenet_v2.safetensors");
-    let (Some(weights), Some(table)) = (weights, shared("label_tables/kadid10k_dmos.csv")) else {
-        return;
-    };
-    let mut made = Miniature::new(&table);
+    let Some((mut made, backbone)) = opened() else { return };
     // A source that is a reference of a test set, to the last pixel.
     let twin = made.path("sources/twin.png");
     std::fs::copy(made.path("references/I02.png"), &twin).expect("a copy");
@@ -154,16 +160,7 @@ fn copies_of_another_sets_references_are_left_out_and_look_alikes_come_first() {
             take: 1,
         },
     ];
-    let backbone = Backbone::open(&weights).expect("MobileNetV2");
-    let (references, scores) = (made.path("references"), made.path("dmos.csv"));
-    let sources = Sources {
-        pictures: &made.sources,
-        references: &references,
-        scores: &scores,
-        backbone: &backbone,
-        training: None,
-        others: &others,
-    };
+    let sources = Sources { others: &others, ..made.all(&backbone) };
     // Parts of photos are no copies; where the line is drawn is a matter of the weights.
     let settings = Settings { total: Some(2), drop_above: 0.999, ..Settings::default() };
     let out = made.path("out");
@@ -179,27 +176,14 @@ fn copies_of_another_sets_references_are_left_out_and_look_alikes_come_first() {
 /// Rule 4 where the labelled set itself has references to be tested on, and the nearest is another.
 #[test]
 fn a_copy_of_a_test_reference_is_left_out_though_it_inherits_from_another() {
-    let weights = shared("weights/mobilenet_v2.safetensors");
-    let (Some(weights), Some(table)) = (weights, shared("label_tables/kadid10k_dmos.csv")) else {
-        return;
-    };
-    let mut made = Miniature::new(&table);
+    let Some((mut made, backbone)) = opened() else { return };
     let twin = made.path("sources/twin.png");
     for copy in [&twin, &made.path("references/I04.png")] {
         std::fs::copy(made.path("references/I02.png"), copy).expect("a copy");
     }
     made.sources.push(twin);
     let training = made.list("I01\nI02\nI03\n");
-    let backbone = Backbone::open(&weights).expect("MobileNetV2");
-    let (references, scores) = (made.path("references"), made.path("dmos.csv"));
-    let sources = Sources {
-        pictures: &made.sources,
-        references: &references,
-        scores: &scores,
-        backbone: &backbone,
-        training: Some(&training),
-        others: &[],
-    };
+    let sources = Sources { training: Some(&training), ..made.all(&backbone) };
     let settings = Settings { drop_above: 0.999, leave_out: true, ..Settings::default() };
     let out = made.path("out");
     let record = transfer(&sources, &settings, &out, 0, &mut Silent).expect("labels");
