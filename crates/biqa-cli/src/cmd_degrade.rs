@@ -9,11 +9,12 @@ use anyhow::{Context as _, bail};
 use biqa::image::{LoadOptions, load};
 use biqa_lab::copies::{Copies, write_png};
 use biqa_lab::degrade::{Plan, UNAVAILABLE, distortions};
-use biqa_lab::sheet::sheet;
+use biqa_lab::sheet::Sheet;
 
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
 use crate::output::columns;
+use crate::progress::Progress;
 use crate::words::{out, say, shown, wrapped};
 
 /// Side of what a contact sheet shows of a picture.
@@ -35,8 +36,8 @@ pub fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
     if args.count != 1 && args.random.is_none() {
         bail!("--count is for --random: an address and --kadid make the same copies every time");
     }
-    if args.sheet {
-        return contact_sheet(args, &output);
+    if let Some(family) = &args.sheet {
+        return contact_sheet(args, family, &output);
     }
     let copies = copies(args)?;
     if let (Some(plan), false) = (&args.random, args.run.quiet) {
@@ -102,12 +103,21 @@ fn one(args: &DegradeArgs, copies: &Copies, source: &Path, output: &Path) -> any
     Ok(Exit::Fine)
 }
 
-fn contact_sheet(args: &DegradeArgs, output: &Path) -> anyhow::Result<Exit> {
+fn contact_sheet(args: &DegradeArgs, family: &str, output: &Path) -> anyhow::Result<Exit> {
     let Some(source) = single(args) else { bail!("--sheet shows one picture; name one file") };
     refuse(args, &source, output)?;
     let picture = load(&source, &LoadOptions::default())?.rgb;
-    let sheet = sheet(&picture, args.seed, &file_name(&source).unwrap_or_default(), SHEET_SIDE)?;
-    write_png(output, &sheet)?;
+    let sheet = Sheet {
+        family: (family != "all").then_some(family),
+        side: SHEET_SIDE,
+        seed: args.seed,
+        name: &file_name(&source).unwrap_or_default(),
+        threads: args.run.threads,
+    };
+    let progress = Progress::of(args.run.wants_progress(), sheet.rows().len());
+    let made = sheet.of(&picture, || progress.scored());
+    progress.end();
+    write_png(output, &made?)?;
     Ok(Exit::Fine)
 }
 

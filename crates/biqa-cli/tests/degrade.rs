@@ -94,6 +94,7 @@ fn what_would_be_ignored_or_misnamed_is_refused() {
         (&["-o", "a.png", "--ops", "kadid:jpeg@1", "--no-stretch"][..], "is for --kadid"),
         (&["-o", "a.png", "--ops", "kadid:jpeg@1", "--count", "2"], "--count is for --random"),
         (&["-o", "a.png", "--sheet", "--no-stretch"], "--no-stretch is for --kadid"),
+        (&["-o", "a.png", "--sheet=re"], "possible values: all, kadid, qpt, arniqa, reiqa"),
         (&["-o", "a.jpg", "--ops", "kadid:jpeg@1"], "take a name that ends in .png"),
         (&["-o", "no/a.png", "--ops", "kadid:jpeg@1"], "there is no folder no"),
     ] {
@@ -239,8 +240,17 @@ fn a_kadid_set_has_its_names_and_says_what_is_too_small() {
     place.biqa(&["degrade", "large", "-o", "set", "--kadid", "--force", "-q"]).ends(0);
     assert!(place.exists("set/I01_25_05.png") && place.exists("set/I01_09_01.png"));
     assert_eq!(place.read("set/manifest.csv").lines().count(), 1 + 25 * 5);
-    place.biqa(&["degrade", "large/I01.ppm", "-o", "sheet.png", "--sheet"]).ends(0);
-    assert!(place.exists("sheet.png"));
+    let sheet = |option: &str, file: &str| {
+        place.biqa(&["degrade", option, "large/I01.ppm", "-o", file]).ends(0);
+        let bytes = std::fs::read(place.path(file)).expect("a picture");
+        // The width and height in the header of a PNG.
+        [16, 20].map(|at| u32::from_be_bytes([0, 1, 2, 3].map(|k| bytes[at + k])))
+    };
+    let [one, all] = [sheet("--sheet=kadid", "kadid.png"), sheet("--sheet", "sheet.png")];
+    assert!(
+        one[1] == 22 + 25 * 50 && all[1] == 22 + 28 * 50 && all[0] > 3 * one[0],
+        "{one:?} {all:?}"
+    );
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use biqa_lab::degrade::Plan;
+use biqa_lab::sheet;
+use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, ValueHint};
 
 use super::RunArgs;
@@ -13,7 +15,7 @@ const USAGE: &str = "\
 biqa degrade [OPTIONS] --ops <ADDRESS> -o <OUT> <PATH>...
        biqa degrade [OPTIONS] --random [<PLAN>] -o <OUT> <PATH>...
        biqa degrade [OPTIONS] --kadid -o <OUT> <PATH>...
-       biqa degrade [OPTIONS] --sheet -o <OUT.png> <PATH>
+       biqa degrade [OPTIONS] --sheet[=FAMILY] -o <OUT.png> <PATH>
        biqa degrade --list";
 const EXAMPLES: &str = "\
 Examples:
@@ -70,9 +72,12 @@ pub struct DegradeArgs {
     #[arg(long, requires = "kadid", help_heading = "Degradation")]
     pub no_stretch: bool,
 
-    /// One picture's middle with every distortion of KADID-10k at five levels, on a sheet
-    #[arg(long, help_heading = "Degradation")]
-    pub sheet: bool,
+    /// One picture's middle with every distortion that has levels at all five, on a sheet
+    ///
+    /// --sheet=kadid shows those of one family.
+    #[arg(long, value_name = "FAMILY", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "all", value_parser = families(), help_heading = "Degradation")]
+    pub sheet: Option<String>,
 
     /// List the operations and the sizes of the plans
     #[arg(long, help_heading = "Degradation", exclusive = true)]
@@ -95,4 +100,9 @@ pub struct DegradeArgs {
 
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// What a sheet may show.
+fn families() -> PossibleValuesParser {
+    PossibleValuesParser::new(std::iter::once("all").chain(sheet::families()))
 }
