@@ -1,6 +1,7 @@
 #!/bin/sh
 # Trains and compares the papers' methods by their tiny recipes (the table in LOG.md): on the photos of
-# BIQ2021 that LABELS lists (path, score, content, split), three seeds a method, one an ablation.
+# BIQ2021 that LABELS lists (path, score, content, split), three seeds a method, one an ablation or a
+# suspected cause (the last three).
 #
 #   tools/papers.sh ROOT LABELS VIT_TINY OUT [N]
 #
@@ -31,16 +32,21 @@ csfiqa-no-attention csfiqa-tiny 1 none config.sfa=false
 csfiqa-no-concentrator csfiqa-tiny 1 none config.ic="none"
 glintiqa-plain-cwsa glintiqa-tiny 1 vit config."cwsa.reinterpret"=false
 deiqt-no-panel deiqt-tiny 1 vit config.panel=1
+csiqa-weak-contrast csiqa-tiny 1 vit options.contrast.weight=0.001
+csiqa-strong-contrast csiqa-tiny 1 vit options.contrast.weight=0.1
+lmliqa-four-crops lmliqa-tiny 1 vit options.n_crops=4 train.batch=4
 END
 }
 
 one() {
-    name=$1 recipe=$2 seeds=$3 start=$4 set=${5:-}
+    name=$1 recipe=$2 seeds=$3 start=$4
+    shift 4
+    sets=$*
     set -- "$here/recipes/$recipe.toml" --dataset biq2021 --root "$root" \
         --content "file:$labels" --partial --split official --seed 1 --splits "$seeds" -j 1 \
         --out "$out/$name"
     [ "$start" = vit ] && set -- "$@" --init "$vit"
-    [ -n "$set" ] && set -- "$@" --set "$set"
+    for set in $sets; do set -- "$@" --set "$set"; done
     [ -e "$out/$name/plan.json" ] && set -- "$@" --resume
     "$biqa" protocol "$@" >>"$out/$name.log" 2>&1 || echo "$name failed: see $out/$name.log" >&2
 }
@@ -49,5 +55,6 @@ if [ "${6:-}" ]; then # called by xargs below, with a line
     one $6
     exit
 fi
-runs | xargs -P "$jobs" -I {} "$0" "$root" "$labels" "$vit" "$out" "$jobs" {}
+# By NUL, for xargs takes quotes away elsewhere.
+runs | tr '\n' '\0' | xargs -0 -P "$jobs" -I {} "$0" "$root" "$labels" "$vit" "$out" "$jobs" {}
 "$biqa" report "$out"/*/honest --output "$out/report.html"
