@@ -22,7 +22,9 @@ pub fn case(case: &Case) -> Result<(), GoldenError> {
 
 fn crossvit(case: &Case) -> Result<Found, GoldenError> {
     let device = Device::flex();
-    let net = CrossVit::new(&config::<CrossVitConfig>(case, &[])?, &device);
+    let config = config::<CrossVitConfig>(case, &[])?;
+    config.check().map_err(code)?;
+    let net = CrossVit::new(&config, &device);
     let net = if case.weights.is_string() {
         // IBM's names, and files with classifiers, are read too.
         let arrays = encoder_arrays(arrays(&case.weight_tensors()?));

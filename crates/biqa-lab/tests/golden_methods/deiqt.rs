@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::common::{
-    Found, config, filled, flat, golden, grad_norm, gradients, numbers, slices, tensor,
+    Found, code, config, filled, flat, golden, grad_norm, gradients, numbers, slices, tensor,
 };
 
 /// Keys of a case that are not the network's.
@@ -16,6 +16,11 @@ const OTHERS: [&str; 5] = ["slice_tokens", "slice_channels", "loss", "beta", "re
 pub fn case(case: &Case) -> Result<(), GoldenError> {
     if case.model != "deiqt" {
         return Err(GoldenError::NotBuilt(case.model.clone()));
+    }
+    for (key, only) in [("loss", "smooth_l1"), ("reduction", "mean")] {
+        if case.config.get(key).is_some_and(|word| word != only) {
+            return Err(code(format!("{key} is {only}, and nothing else is defined")));
+        }
     }
     let device = Device::flex();
     let net = Deiqt::new(&config::<DeiqtConfig>(case, &OTHERS)?, &device);
