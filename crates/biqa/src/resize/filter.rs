@@ -9,7 +9,9 @@ use std::f64::consts::PI;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Filter {
-    /// The nearest source pixel; no averaging when shrinking.
+    /// The nearest source pixel; no averaging when shrinking. Output `i` is source pixel
+    /// `floor((i + 0.5) * in / out)` of the exact fraction; Pillow adds up a rounded one, which is
+    /// one pixel lower at some whole numbers (20 to 19 pixels: at `i` = 9).
     Nearest,
     /// The mean over the covered pixels.
     Box,

@@ -1,4 +1,5 @@
-//! Resizing that equals Pillow 11.3.0 level by level, and torchvision's size rules.
+//! Resizing that equals Pillow 11.3.0 level by level (but [`Filter::Nearest`], which says how it
+//! differs), and torchvision's size rules.
 //!
 //! `papers/images.md`, sections 8 and 9. Horizontal pass first, rounded to 8 bits, then the
 //! vertical pass: the papers' pictures were made that way, so the order is part of the result.
