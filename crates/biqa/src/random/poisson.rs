@@ -1,12 +1,12 @@
 //! Poisson numbers of one mean: what depends on the mean is computed once for a field, and a field is
 //! drawn several elements at once, with the bits of single draws.
 
-// The lane functions must be compiled into the vectorised closure that calls them.
-#![allow(clippy::inline_always)]
+// The lane functions must be compiled into the vectorised loop that calls them, and have no branches.
+#![allow(clippy::inline_always, clippy::needless_bitwise_bool)]
 
 use std::sync::LazyLock;
 
-use super::normal::{LANES, ln};
+use super::normal::LANES;
 use super::{Draws, unit53};
 use crate::wide::{Wide, wide};
 
@@ -39,13 +39,14 @@ struct Inversion {
 #[derive(Debug, Clone, PartialEq)]
 struct Rejection {
     lambda: f64,
-    ln_lambda: f64,
     a: f64,
     b: f64,
-    ln_inverse_alpha: f64,
+    inverse_alpha: f64,
     vr: f64,
-    /// [`Rejection::formula`] of 0, 1, ... as far as a number is likely.
-    bounds: Vec<f64>,
+    /// For the numbers from `lowest` on, the largest `v / (a / us^2 + b)` with which an attempt counts;
+    /// as far as a number is likely.
+    shares: Vec<f64>,
+    lowest: f64,
 }
 
 /// The walk over the distribution ends here (section 5).
@@ -61,8 +62,16 @@ const TOGETHER: usize = 512;
 /// Added to a whole number, it leaves the number in the lowest bits.
 const TWO_POW_52: f64 = 4_503_599_627_370_496.0;
 
-/// Largest mean for which bounds are kept; beyond it a table is longer than it is worth.
+/// Largest mean for which shares are kept. What the specification compares is rounded, by more for a
+/// larger mean; up to here by far less than [`NEAR`].
 const MOST_KEPT: f64 = 1e4;
+
+/// So near to its bound, relatively, an attempt is left to the specification's logarithms.
+const NEAR: f64 = 1e-9;
+
+/// In place of a number: the attempt fails, or logarithms must decide.
+const FAILED: f64 = -1.0;
+const OPEN: f64 = -2.0;
 
 /// Factorials of smaller numbers are kept: those that a mean of 256, the levels of a picture, takes.
 const FACTORIALS: usize = 1024;
@@ -132,7 +141,8 @@ impl Poisson {
 
     /// [`Poisson::new`] or [`Poisson::once`], whichever gives `numbers` of them sooner.
     pub fn of_some(lambda: f64, numbers: usize) -> Poisson {
-        if numbers < Rejection::kept(lambda) { Poisson::once(lambda) } else { Poisson::new(lambda) }
+        let table = if lambda < 10.0 { MOST } else { 2.0 * Rejection::reach(lambda) };
+        if (numbers as f64) < table { Poisson::once(lambda) } else { Poisson::new(lambda) }
     }
 
     /// Element `index` of field `tag`.
@@ -163,6 +173,11 @@ impl Poisson {
     pub fn draw_at(&self, draws: &Draws, tag: u32, indices: &[u32], out: &mut [f64]) {
         let n = indices.len().min(out.len());
         self.fill(draws, tag, Listed(&indices[..n]), &mut out[..n]);
+    }
+
+    /// The elements `first`, `first + 1`, ... (wrapping) of field `tag`, each of a mean of its own.
+    pub fn draw_each(draws: &Draws, tag: u32, first: u32, means: &[f64], out: &mut [f64]) {
+        wide(Each { draws, tag, first, means, out });
     }
 
     fn fill<P: Places>(&self, draws: &Draws, tag: u32, places: P, out: &mut [f64]) {
@@ -231,27 +246,26 @@ impl<P: Places> Wide for Fill<'_, Inversion, P> {
     }
 }
 
-/// Most first attempts succeed without a logarithm; the elements whose attempt does not are tried
-/// together, from the first attempt on.
+/// The elements whose attempt fails are tried again together.
 impl<P: Places> Wide for Fill<'_, Rejection, P> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
         let Self { method, draws, tag, places, out } = self;
-        for (again, out) in (0_u32..).zip(out.chunks_mut(TOGETHER)) {
-            let first = again.wrapping_mul(TOGETHER as u32);
-            let mut open = [0_u32; TOGETHER];
+        for (chunk, out) in (0_u32..).zip(out.chunks_mut(TOGETHER)) {
+            let first = chunk.wrapping_mul(TOGETHER as u32);
+            let mut failed = [0_u32; TOGETHER];
             let mut left = 0;
             for (block, (indices, out)) in (0_u32..).zip(in_lanes(first, places, out)) {
-                let numbers = method.at_once(&draws.lanes_of(tag, indices, 0));
+                let numbers = method.attempts(draws, tag, indices, 0);
                 for (i, (out, number)) in (0_u32..).zip(out.iter_mut().zip(numbers)) {
                     *out = number;
-                    open[left] = block * LANES as u32 + i;
+                    failed[left] = block * LANES as u32 + i;
                     left += usize::from(number < 0.0);
                 }
             }
-            for attempt in 0..ATTEMPTS {
+            for attempt in 1..ATTEMPTS {
                 if left == 0 {
                     break;
                 }
@@ -260,18 +274,58 @@ impl<P: Places> Wide for Fill<'_, Rejection, P> {
                 for begin in (0..tried).step_by(LANES) {
                     let n = LANES.min(tried - begin);
                     // Lanes beyond the last element try it again, for nothing.
-                    let tried: [u32; LANES] = std::array::from_fn(|i| open[begin + i.min(n - 1)]);
+                    let tried: [u32; LANES] = std::array::from_fn(|i| failed[begin + i.min(n - 1)]);
                     let indices = tried.map(|place| places.at(first.wrapping_add(place)));
-                    let numbers = method.attempts(&draws.lanes_of(tag, indices, attempt));
+                    let numbers = method.attempts(draws, tag, indices, attempt);
                     for (place, number) in tried.into_iter().zip(numbers).take(n) {
                         out[place as usize] = number;
-                        open[left] = place;
+                        failed[left] = place;
                         left += usize::from(number < 0.0);
                     }
                 }
             }
-            for &place in &open[..left] {
+            for &place in &failed[..left] {
                 out[place as usize] = method.lambda.round();
+            }
+        }
+    }
+}
+
+/// Elements of a field, each of its own mean.
+struct Each<'a> {
+    draws: &'a Draws,
+    tag: u32,
+    first: u32,
+    means: &'a [f64],
+    out: &'a mut [f64],
+}
+
+/// Most first attempts need no table; what does not end with one is drawn by itself.
+impl Wide for Each<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { draws, tag, first, means, out } = self;
+        let n = means.len().min(out.len());
+        let blocks = in_lanes(0, Onwards(first), &mut out[..n]).zip(means.chunks(LANES));
+        for ((indices, out), means) in blocks {
+            let words = draws.lanes_of(tag, indices, 0);
+            let mut lambda = [0.0; LANES];
+            lambda[..means.len()].copy_from_slice(means);
+            let mut numbers = [OPEN; LANES];
+            for i in 0..LANES {
+                let [a, b, vr] = sizes(lambda[i]);
+                let (u, v) = (unit(words[0][i], words[1][i]) - 0.5, unit(words[2][i], words[3][i]));
+                let us = 0.5 - u.abs();
+                let number = ((2.0 * a / us + b) * u + lambda[i] + 0.43).floor();
+                let counts = lambda[i] >= 10.0 && us >= SURE && v <= vr;
+                numbers[i] = if counts { number } else { OPEN };
+            }
+            for (i, (out, &mean)) in out.iter_mut().zip(means).enumerate() {
+                let counts = numbers[i] >= 0.0 && mean.is_finite();
+                let alone = || Poisson::once(mean).draw(draws, tag, indices[i]);
+                *out = if counts { numbers[i] } else { alone() };
             }
         }
     }
@@ -317,118 +371,140 @@ impl Inversion {
     }
 }
 
+/// From here to a half, `us` is sure to count with a `v` below `vr`; below the other, only with a `v` below it.
+const SURE: f64 = 0.07;
+const SMALL: f64 = 0.013;
+
+/// `a`, `b` and `vr` of a mean.
+#[inline(always)]
+fn sizes(lambda: f64) -> [f64; 3] {
+    let b = 0.931 + 2.53 * lambda.sqrt();
+    [-0.059 + 0.02483 * b, b, 0.9277 - 3.6224 / (b - 2.0)]
+}
+
 impl Rejection {
     fn new(lambda: f64) -> Self {
         let mut method = Self::without_table(lambda);
         if lambda <= MOST_KEPT {
-            method.bounds = (0..Self::kept(lambda)).map(|k| method.formula(k as f64)).collect();
+            method.keep();
         }
         method
     }
 
-    /// Bounds that are kept: up to some 20 standard deviations above the mean.
-    fn kept(lambda: f64) -> usize {
-        (2.0 * lambda + 20.0 * lambda.sqrt()) as usize
+    fn without_table(lambda: f64) -> Self {
+        let [a, b, vr] = sizes(lambda);
+        let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
+        Self { lambda, a, b, inverse_alpha, vr, shares: Vec::new(), lowest: 0.0 }
     }
 
-    fn without_table(lambda: f64) -> Self {
-        let b = 0.931 + 2.53 * lambda.sqrt();
-        let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-        Self {
-            lambda,
-            ln_lambda: libm::log(lambda),
-            a: -0.059 + 0.02483 * b,
-            b,
-            ln_inverse_alpha: libm::log(inverse_alpha),
-            vr: 0.9277 - 3.6224 / (b - 2.0),
-            bounds: Vec::new(),
+    /// So far from the mean shares are kept: some nine standard deviations.
+    fn reach(lambda: f64) -> f64 {
+        (9.0 * lambda.sqrt() + 9.0).floor()
+    }
+
+    /// Fills the table from the middle outwards: P(k + 1) is P(k) times lambda over k + 1.
+    fn keep(&mut self) {
+        let (middle, reach) = (self.lambda.floor(), Self::reach(self.lambda));
+        self.lowest = (middle - reach).max(0.0);
+        let below = (middle - self.lowest) as usize;
+        self.shares = vec![0.0; below + reach as usize + 1];
+        let most = libm::exp(self.formula(middle)) / self.inverse_alpha;
+        let (lower, upper) = self.shares.split_at_mut(below);
+        let (mut k, mut share) = (middle, most);
+        for kept in upper {
+            *kept = share;
+            k += 1.0;
+            share *= self.lambda / k;
+        }
+        let (mut k, mut share, each) = (middle, most, 1.0 / self.lambda);
+        for kept in lower.iter_mut().rev() {
+            share *= k * each;
+            k -= 1.0;
+            *kept = share;
         }
     }
 
-    /// What the logarithms of an attempt may reach for the number `k`, 0 or more.
+    /// What the logarithms of an attempt may reach for the number `k`, 0 or more: ln P(k).
     fn formula(&self, k: f64) -> f64 {
-        -self.lambda + k * self.ln_lambda - ln_factorial(k)
+        -self.lambda + k * libm::log(self.lambda) - ln_factorial(k)
     }
 
     /// The number of the first attempt that succeeds.
     fn draw(&self, draws: &Draws, tag: u32, index: u32) -> f64 {
-        let [number] = self.at_once(&draws.block(index, 0, tag).map(|word| [word]));
-        if number >= 0.0 {
-            return number;
-        }
+        let [number] = self.tried(&draws.block(index, 0, tag).map(|word| [word]));
+        if number >= 0.0 { number } else { self.by_the_letter(draws, tag, index) }
+    }
+
+    /// The same as the specification writes it.
+    #[cold]
+    fn by_the_letter(&self, draws: &Draws, tag: u32, index: u32) -> f64 {
+        let Self { lambda, a, b, inverse_alpha, vr, .. } = *self;
         for attempt in 0..ATTEMPTS {
-            let words = draws.block(index, attempt, tag);
-            let [number] = self.attempts(&words.map(|word| [word]));
-            if number >= 0.0 {
+            let [w0, w1, w2, w3] = draws.block(index, attempt, tag);
+            let (u, v) = (unit53(w0, w1) - 0.5, unit53(w2, w3));
+            let us = 0.5 - u.abs();
+            let number = ((2.0 * a / us + b) * u + lambda + 0.43).floor();
+            if us >= SURE && v <= vr {
+                return number;
+            }
+            if us <= 0.0 || number < 0.0 || (us < SMALL && v > us) {
+                continue;
+            }
+            let tried = libm::log(v) + libm::log(inverse_alpha) - libm::log(a / (us * us) + b);
+            if v <= 0.0 || tried <= self.formula(number) {
                 return number;
             }
         }
-        self.lambda.round()
+        lambda.round()
     }
 
-    /// The number of an attempt and whether it counts without further ado: the draws `u` of it
-    /// less a half, `us`, and `v`.
+    /// One attempt a lane: [`FAILED`], or its number.
     #[inline(always)]
-    fn squeezed(&self, u: f64, us: f64, v: f64) -> (f64, bool) {
-        let number = ((2.0 * self.a / us + self.b) * u + self.lambda + 0.43).floor();
-        (number, us >= 0.07 && v <= self.vr)
-    }
-
-    /// One attempt a lane as far as it needs no logarithm, -1 where it does or fails.
-    #[inline(always)]
-    fn at_once<const N: usize>(&self, words: &[[u32; N]; 4]) -> [f64; N] {
-        let mut numbers = [0.0; N];
-        for i in 0..N {
-            let u = unit(words[0][i], words[1][i]) - 0.5;
-            let v = unit(words[2][i], words[3][i]);
-            let (number, counts) = self.squeezed(u, 0.5 - u.abs(), v);
-            numbers[i] = if counts { number } else { -1.0 };
+    fn attempts(&self, draws: &Draws, tag: u32, at: [u32; LANES], attempt: u32) -> [f64; LANES] {
+        let mut numbers = self.tried(&draws.lanes_of(tag, at, attempt));
+        if numbers.contains(&OPEN) {
+            for (number, index) in numbers.iter_mut().zip(at).filter(|(number, _)| **number == OPEN)
+            {
+                *number = self.by_the_letter(draws, tag, index);
+            }
         }
         numbers
     }
 
-    /// One attempt a lane, -1 for one that fails. Every lane computes what any may need, so that
-    /// there is no branch; the table alone is read lane by lane.
+    /// One attempt a lane without a logarithm: [`FAILED`], [`OPEN`] or its number. Every lane computes
+    /// what any may need, so that there is no branch; the table alone is read lane by lane.
     #[inline(always)]
-    fn attempts<const N: usize>(&self, words: &[[u32; N]; 4]) -> [f64; N] {
-        let Self { a, b, ln_inverse_alpha, .. } = *self;
-        let (mut numbers, mut tried) = ([0.0; N], [0.0; N]);
-        for i in 0..N {
-            let u = unit(words[0][i], words[1][i]) - 0.5;
-            let v = unit(words[2][i], words[3][i]);
-            let us = 0.5 - u.abs();
-            let (number, counts) = self.squeezed(u, us, v);
-            numbers[i] = number;
-            // `ln` takes positive numbers; the logarithm of 0 is below every bound.
-            let positive = if v > 0.0 { v } else { 0.5 };
-            let divisor = if us > 0.0 { us * us } else { 1.0 };
-            let logarithms = ln(positive) + ln_inverse_alpha - ln(a / divisor + b);
-            let below = if v > 0.0 { logarithms } else { f64::NEG_INFINITY };
-            let squeezed = if us < 0.013 && v > us { f64::INFINITY } else { below };
-            let there = if us > 0.0 && numbers[i] >= 0.0 { squeezed } else { f64::INFINITY };
-            tried[i] = if counts { f64::NEG_INFINITY } else { there };
-        }
-        // A number in the low bits of a sum is its place in the table.
-        let kept = self.bounds.len() as f64;
+    fn tried<const N: usize>(&self, words: &[[u32; N]; 4]) -> [f64; N] {
+        let Self { lambda, a, b, vr, lowest, .. } = *self;
+        let (kept, quarter) = (self.shares.len() as f64, 0.25 / a);
         let last = (kept - 1.0).max(0.0);
-        let mut places = [0_u64; N];
-        let mut beyond = false;
+        let (mut numbers, mut vs, mut divisors) = ([0.0; N], [0.0; N], [0.0; N]);
+        let (mut sure, mut never, mut places) = ([0_u64; N], [0_u64; N], [0_u64; N]);
         for i in 0..N {
-            places[i] = (numbers[i].clamp(0.0, last) + TWO_POW_52).to_bits() & 0xffff_ffff;
-            beyond |= numbers[i] >= kept;
+            let (u, v) = (unit(words[0][i], words[1][i]) - 0.5, unit(words[2][i], words[3][i]));
+            let us = 0.5 - u.abs();
+            let quotient = 2.0 * a / us;
+            let number = ((quotient + b) * u + lambda + 0.43).floor();
+            (numbers[i], vs[i]) = (number, v);
+            // `a / us^2 + b`, but for rounding.
+            divisors[i] = quotient * quotient * quarter + b;
+            sure[i] = u64::from(us >= SURE && v <= vr);
+            never[i] = u64::from(us <= 0.0 || number < 0.0 || (us < SMALL && v > us));
+            // A number in the low bits of a sum is its place in the table.
+            places[i] = ((number - lowest).clamp(0.0, last) + TWO_POW_52).to_bits() & 0xffff_ffff;
         }
-        let mut bounds = [f64::NEG_INFINITY; N];
+        let mut shares = [0.0; N];
         for i in 0..N {
-            bounds[i] = self.bounds.get(places[i] as usize).copied().unwrap_or(f64::NEG_INFINITY);
-        }
-        if beyond {
-            // Once in a very long while, or where no table is kept.
-            for i in 0..N {
-                bounds[i] = self.formula(numbers[i].max(0.0));
-            }
+            shares[i] = self.shares.get(places[i] as usize).copied().unwrap_or_default();
         }
         for i in 0..N {
-            numbers[i] = if tried[i] <= bounds[i] { numbers[i] } else { -1.0 };
+            let bound = shares[i] * divisors[i];
+            let inside = (numbers[i] >= lowest) & (numbers[i] - lowest < kept);
+            let counts = inside & (vs[i] <= bound * (1.0 - NEAR));
+            let fails = inside & (vs[i] >= bound * (1.0 + NEAR));
+            let told = if fails | (never[i] != 0) { FAILED } else { OPEN };
+            let told = if counts & (never[i] == 0) { numbers[i] } else { told };
+            numbers[i] = if sure[i] == 0 { told } else { numbers[i] };
         }
         numbers
     }
