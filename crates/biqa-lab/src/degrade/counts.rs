@@ -2,40 +2,51 @@
 
 use biqa::random::{Draws, Poisson};
 
+/// Values whose places are sorted by level together: they stay in a near cache.
+const TILE: usize = 1 << 16;
+
 /// Element i of field `tag` for each value: a count whose mean is that of the value's level. Values
-/// of one level have one mean, so they are drawn together. Means must lie below 2^31.
+/// of one level have one mean, so those of a tile are drawn together. Means must lie below 2^31.
 pub(super) fn of_levels(
     levels: &[u8],
     mean: impl Fn(usize) -> f64,
     draws: &Draws,
     tag: u32,
 ) -> Vec<u32> {
-    let places = Places::of(levels);
-    let (mut counted, mut counts) = (vec![0; levels.len()], Vec::new());
-    for q in 0..256 {
-        let places = places.at(q);
-        if places.is_empty() {
-            continue;
-        }
-        counts.resize(places.len(), 0.0);
-        Poisson::of_some(mean(q), places.len()).draw_at(draws, tag, places, &mut counts);
-        for (&place, &count) in places.iter().zip(&counts) {
-            counted[place as usize] = count as u32;
+    let mut often = [0; 256];
+    for &q in levels {
+        often[usize::from(q)] += 1;
+    }
+    let methods: Vec<_> = (0..256).map(|q| Poisson::of_some(mean(q), often[q])).collect();
+    let mut counted = vec![0; levels.len()];
+    let (mut places, mut counts) = (Places::default(), vec![0.0; TILE.min(levels.len())]);
+    let tiles = levels.chunks(TILE).zip(counted.chunks_mut(TILE));
+    for (first, (levels, counted)) in (0_u32..).step_by(TILE).zip(tiles) {
+        places.sort(first, levels);
+        for (q, method) in methods.iter().enumerate() {
+            let places = places.at(q);
+            let counts = &mut counts[..places.len()];
+            method.draw_at(draws, tag, places, counts);
+            for (&place, &count) in places.iter().zip(&*counts) {
+                counted[(place - first) as usize] = count as u32;
+            }
         }
     }
     counted
 }
 
 /// Where each level stands.
+#[derive(Default)]
 struct Places {
     /// Level by level, in order within each.
     all: Vec<u32>,
     /// Where a level's begin, and where the last ones end.
-    starts: [usize; 257],
+    starts: Vec<usize>,
 }
 
 impl Places {
-    fn of(levels: &[u8]) -> Self {
+    /// The places of `levels`, from `first` on.
+    fn sort(&mut self, first: u32, levels: &[u8]) {
         let mut starts = [0; 257];
         for &q in levels {
             starts[usize::from(q) + 1] += 1;
@@ -43,13 +54,14 @@ impl Places {
         for q in 0..256 {
             starts[q + 1] += starts[q];
         }
-        let (mut all, mut next) = (vec![0; levels.len()], starts);
-        for (place, &q) in (0_u32..).zip(levels) {
+        self.all.resize(levels.len(), 0);
+        let mut next = starts;
+        for (place, &q) in (first..).zip(levels) {
             let next = &mut next[usize::from(q)];
-            all[*next] = place;
+            self.all[*next] = place;
             *next += 1;
         }
-        Self { all, starts }
+        self.starts = starts.to_vec();
     }
 
     fn at(&self, level: usize) -> &[u32] {

@@ -16,6 +16,10 @@ use std::ops::{AddAssign, Mul};
 const BLOCK_F32: usize = 64;
 const BLOCK_F64: usize = 32;
 
+/// Values of a strip: with [`ROWS`] rows of them, twelve such registers.
+const STRIP_F32: usize = 32;
+const STRIP_F64: usize = 16;
+
 /// What stands outside of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Border {
@@ -44,6 +48,9 @@ impl Border {
 pub(super) trait Value: Copy + Default + Mul<Output = Self> + AddAssign {
     /// [`weighted_sum`].
     fn weighted_sum(target: &mut [Self], source: &[Self], taps: &[(usize, Self)]);
+
+    /// Sums of rows, in strips that suit the machine.
+    fn column_sums(sums: ColumnSum<'_, Self>);
 }
 
 impl Value for f32 {
@@ -51,12 +58,22 @@ impl Value for f32 {
     fn weighted_sum(target: &mut [f32], source: &[f32], taps: &[(usize, f32)]) {
         by_blocks::<f32, BLOCK_F32>(target, source, taps);
     }
+
+    #[inline(always)]
+    fn column_sums(sums: ColumnSum<'_, f32>) {
+        sums.by_strips::<STRIP_F32>();
+    }
 }
 
 impl Value for f64 {
     #[inline(always)]
     fn weighted_sum(target: &mut [f64], source: &[f64], taps: &[(usize, f64)]) {
         by_blocks::<f64, BLOCK_F64>(target, source, taps);
+    }
+
+    #[inline(always)]
+    fn column_sums(sums: ColumnSum<'_, f64>) {
+        sums.by_strips::<STRIP_F64>();
     }
 }
 
@@ -123,18 +140,82 @@ fn rows<T: Value>(data: &[T], shape: Shape, kernel: &[T], border: Border) -> Vec
 
 /// Every column with an odd kernel.
 fn columns<T: Value>(data: &[T], shape: Shape, kernel: &[T], border: Border) -> Vec<T> {
-    let (row_len, radius) = (shape.row(), kernel.len() / 2);
+    let radius = kernel.len() / 2;
+    let source = |y: usize| border.index(y as isize - radius as isize, shape.height) * shape.row();
+    let starts: Vec<usize> = (0..shape.height + 2 * radius).map(source).collect();
     let mut out = vec![T::default(); data.len()];
-    let mut taps = Vec::with_capacity(kernel.len());
-    for (y, target) in out.chunks_exact_mut(row_len).enumerate() {
-        taps.clear();
-        taps.extend(kernel.iter().enumerate().map(|(i, &weight)| {
-            let source = border.index((y + i) as isize - radius as isize, shape.height);
-            (source * row_len, weight)
-        }));
-        wide(RowSum { target, source: data, taps: &taps });
-    }
+    wide(ColumnSum { out: &mut out, data, row_len: shape.row(), starts: &starts, kernel });
     out
+}
+
+/// Rows summed together: what is read counts for all of them.
+const ROWS: usize = 3;
+
+/// Weighted sums of rows: row y is the sum over i of `kernel[i]` times the row from `starts[y + i]` on.
+pub(super) struct ColumnSum<'a, T> {
+    out: &'a mut [T],
+    data: &'a [T],
+    row_len: usize,
+    starts: &'a [usize],
+    kernel: &'a [T],
+}
+
+impl<T: Value> Wide for ColumnSum<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        T::column_sums(self);
+    }
+}
+
+impl<T: Value> ColumnSum<'_, T> {
+    /// [`ROWS`] rows of a strip of `STRIP` values at a time; the last ones overlap those before them.
+    #[inline(always)]
+    fn by_strips<const STRIP: usize>(self) {
+        let Self { out, data, row_len, starts, kernel } = self;
+        let (height, n) = (starts.len() + 1 - kernel.len(), kernel.len());
+        if row_len < STRIP || height < ROWS {
+            for (y, target) in out.chunks_exact_mut(row_len).enumerate() {
+                let taps = starts[y..y + n].iter().copied().zip(kernel.iter().copied());
+                weighted_sum(target, data, &taps.collect::<Vec<_>>());
+            }
+            return;
+        }
+        // Zeros where a row isn't summed: they add nothing.
+        let mut weights = vec![[T::default(); ROWS]; n + ROWS - 1];
+        for (i, &weight) in kernel.iter().enumerate() {
+            for r in 0..ROWS {
+                weights[i + r][r] = weight;
+            }
+        }
+        for x in (0..row_len).step_by(STRIP) {
+            let x = x.min(row_len - STRIP);
+            for y in (0..height).step_by(ROWS) {
+                let y = y.min(height - ROWS);
+                let [mut first, mut second, mut third] = [[T::default(); STRIP]; ROWS];
+                for (&start, weights) in starts[y..].iter().zip(&weights) {
+                    let values = &data[start + x..].as_chunks().0[0];
+                    first = added(first, weights[0], values);
+                    second = added(second, weights[1], values);
+                    third = added(third, weights[2], values);
+                }
+                for (r, sums) in [first, second, third].into_iter().enumerate() {
+                    out[(y + r) * row_len + x..][..STRIP].copy_from_slice(&sums);
+                }
+            }
+        }
+    }
+}
+
+/// Sums to which values times a weight are added.
+#[inline(always)]
+fn added<T: Value, const N: usize>(mut sums: [T; N], weight: T, values: &[T; N]) -> [T; N] {
+    // Counted, not zipped: the sums stay in registers.
+    for i in 0..N {
+        sums[i] += weight * values[i];
+    }
+    sums
 }
 
 fn pad_row<T: Copy>(

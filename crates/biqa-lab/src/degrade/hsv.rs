@@ -1,7 +1,10 @@
 //! HSV as the distortions need it (`papers/degradations.md`, section 1), in `f64`.
 
+// What lanes call must be compiled into their loop, and has no branches there.
+#![allow(clippy::inline_always, clippy::needless_bitwise_bool)]
+
 /// H in [0, 1), S, V of red, green, blue.
-#[inline]
+#[inline(always)]
 pub(super) fn hsv_of_rgb([r, g, b]: [f64; 3]) -> [f64; 3] {
     let largest = r.max(g).max(b);
     let span = largest - r.min(g).min(b);
@@ -9,41 +12,52 @@ pub(super) fn hsv_of_rgb([r, g, b]: [f64; 3]) -> [f64; 3] {
     [hue([r, g, b], largest, span), saturation, largest]
 }
 
-/// The hue in [0, 1): ties go to red, then to green; 0 for gray.
-#[inline]
+/// The hue in [0, 1): ties go to red, then to green; 0 for gray. Without a branch, for loops over
+/// lanes.
+#[inline(always)]
 pub(super) fn hue([r, g, b]: [f64; 3], largest: f64, span: f64) -> f64 {
-    if span <= 0.0 {
-        return 0.0;
-    }
-    let sixths = if largest == r {
-        (g - b) / span
-    } else if largest == g {
-        2.0 + (b - r) / span
+    let (red, green) = (largest == r, largest == g);
+    let difference = if red {
+        g - b
+    } else if green {
+        b - r
     } else {
-        4.0 + (r - g) / span
+        r - g
     };
+    let begin = if red {
+        0.0
+    } else if green {
+        2.0
+    } else {
+        4.0
+    };
+    let colour = span > 0.0;
+    let sixths = begin + difference / if colour { span } else { 1.0 };
     let h = if sixths < 0.0 { sixths + 6.0 } else { sixths } / 6.0;
-    if h < 1.0 { h } else { 0.0 }
+    if colour & (h < 1.0) { h } else { 0.0 }
 }
 
 /// The share of the value V that red, green and blue get; above 1 where `saturation` is negative.
-#[inline]
+#[inline(always)]
 pub(super) fn value_shares(hue: f64, saturation: f64) -> [f64; 3] {
-    [5.0, 3.0, 1.0].map(|n| {
-        let k = n + 6.0 * hue;
+    let mut shares = [5.0, 3.0, 1.0];
+    for share in &mut shares {
+        let k = *share + 6.0 * hue;
         let k = if k >= 6.0 { k - 6.0 } else { k };
-        1.0 - saturation * k.min(4.0 - k).clamp(0.0, 1.0)
-    })
+        *share = 1.0 - saturation * k.min(4.0 - k).clamp(0.0, 1.0);
+    }
+    shares
 }
 
 /// H, S, V back to red, green, blue.
-#[inline]
+#[inline(always)]
 pub(super) fn rgb_of_hsv([h, s, v]: [f64; 3]) -> [f64; 3] {
-    value_shares(h, s).map(|share| v * share)
+    let [r, g, b] = value_shares(h, s);
+    [v * r, v * g, v * b]
 }
 
 /// `x` modulo 1, in [0, 1).
-#[inline]
+#[inline(always)]
 pub(super) fn wrap(x: f64) -> f64 {
     let x = x - x.floor();
     if x < 1.0 { x } else { 0.0 }

@@ -2,7 +2,7 @@
 //! table only; its JPEG is `kadid:jpeg`, its Gaussian noise `re:noise`.
 
 use super::counts::of_levels;
-use super::field::with_normals;
+use super::field::{BATCH, with_normals};
 use super::filter::{Border, Kernel, gaussian_f32, separable};
 use super::resize::{Mode, resize as resized};
 use super::{DegradeError, RgbF32};
@@ -118,12 +118,19 @@ pub(super) fn poisson(picture: &RgbF32, vals: f64, gray: bool, draws: &Draws) ->
     let levels = picture.to_levels();
     let mut data = Vec::with_capacity(picture.data.len());
     if gray {
-        for (p, pixel) in (0_u32..).zip(levels.data().as_chunks::<3>().0) {
-            let v = pixel.map(|q| f64::from(q) / 255.0);
-            let luma = 0.299 * v[0] + 0.587 * v[1] + 0.114 * v[2];
-            // A gray is hardly ever met twice.
-            let noise = Poisson::once(luma * vals).draw(draws, FIELD, p) / vals - luma;
-            data.extend(v.map(|v| (v + noise).clamp(0.0, 1.0) as f32));
+        // A gray is hardly ever met twice.
+        let (mut means, mut counts) = (Vec::with_capacity(BATCH), [0.0; BATCH]);
+        let batches = levels.data().as_chunks::<3>().0.chunks(BATCH);
+        for (first, pixels) in (0_u32..).step_by(BATCH).zip(batches) {
+            let values = || pixels.iter().map(|pixel| pixel.map(|q| f64::from(q) / 255.0));
+            let luma = |v: [f64; 3]| 0.299 * v[0] + 0.587 * v[1] + 0.114 * v[2];
+            means.clear();
+            means.extend(values().map(|v| luma(v) * vals));
+            Poisson::draw_each(draws, FIELD, first, &means, &mut counts);
+            for (v, count) in values().zip(counts) {
+                let noise = count / vals - luma(v);
+                data.extend(v.map(|v| (v + noise).clamp(0.0, 1.0) as f32));
+            }
         }
     } else {
         let counts = of_levels(levels.data(), |q| q as f64 / 255.0 * vals, draws, FIELD);

@@ -14,6 +14,9 @@ const WARPS: u32 = 5;
 /// Pixels repeated around the picture, so that the taps of most pixels need no clamping.
 const MARGIN: usize = 8;
 
+/// Pixels whose places are found together.
+const LANES: usize = 16;
+
 /// A pixel of four values: the fourth is always 0 and fills the register.
 type Pixel = [f32; 4];
 
@@ -33,7 +36,7 @@ pub(in super::super) fn jitter(picture: &RgbF32, n: f64, draws: &Draws) -> RgbF3
 fn warped(pixels: &[Pixel], shape: Shape, n: f64, draws: &Draws, tag: u32) -> Vec<Pixel> {
     let Shape { width, height, .. } = shape;
     let padded = padded(pixels, width, height);
-    let mut out = Vec::with_capacity(pixels.len());
+    let mut out = vec![[0.0; 4]; pixels.len()];
     wide(Warp { padded: &padded, shape, n, draws, tag, out: &mut out });
     out
 }
@@ -45,7 +48,7 @@ struct Warp<'a> {
     n: f64,
     draws: &'a Draws,
     tag: u32,
-    out: &'a mut Vec<Pixel>,
+    out: &'a mut [Pixel],
 }
 
 impl Wide for Warp<'_> {
@@ -60,36 +63,53 @@ impl Wide for Warp<'_> {
         let mut shifts = vec![[0.0; 2]; width];
         for y in 0..height {
             draws.normal_pairs_into(tag, (y * width) as u32, &mut shifts);
-            for (x, [down, right]) in shifts.iter().enumerate() {
-                let (top, row_part) = split(y as f64 - n * down);
-                let (left, column_part) = split(x as f64 - n * right);
-                let (rows, columns) = (cubic(row_part), cubic(column_part));
-                let (top, left) = (top - 1 + MARGIN as isize, left - 1 + MARGIN as isize);
-                let inside = top >= 0
-                    && left >= 0
-                    && top as usize + TAPS <= high
-                    && left as usize + TAPS <= stride;
-                out.push(if inside {
-                    let start = top as usize * stride + left as usize;
-                    mixed(|i| &padded[start + i * stride..][..TAPS], rows, columns)
-                } else {
-                    let window = window(padded, stride, high, top, left);
-                    mixed(|i| &window[i][..], rows, columns)
-                });
+            for (begin, shifts) in (0..).step_by(LANES).zip(shifts.chunks(LANES)) {
+                // Lanes behind the last pixel count for nothing.
+                let (mut down, mut right) = ([0.0; LANES], [0.0; LANES]);
+                for (i, shift) in shifts.iter().enumerate() {
+                    (down[i], right[i]) = (shift[0], shift[1]);
+                }
+                let (mut tops, mut lefts) = ([0_i32; LANES], [0_i32; LANES]);
+                let (mut rows, mut columns) = ([[0.0; LANES]; TAPS], [[0.0; LANES]; TAPS]);
+                for i in 0..LANES {
+                    let (top, row_part) = split(y as f64 - n * down[i]);
+                    let (left, column_part) = split((begin + i) as f64 - n * right[i]);
+                    (tops[i], lefts[i]) = (top, left);
+                    let (r, c) = (cubic(row_part), cubic(column_part));
+                    for t in 0..TAPS {
+                        (rows[t][i], columns[t][i]) = (r[t], c[t]);
+                    }
+                }
+                for i in 0..shifts.len() {
+                    let place = |whole: i32| whole as isize - 1 + MARGIN as isize;
+                    let (top, left) = (place(tops[i]), place(lefts[i]));
+                    let (rows, columns) = (rows.map(|w| w[i]), columns.map(|w| w[i]));
+                    let inside = top >= 0
+                        && left >= 0
+                        && top as usize + TAPS <= high
+                        && left as usize + TAPS <= stride;
+                    let at = begin + i + y * width;
+                    out[at] = if inside {
+                        let start = top as usize * stride + left as usize;
+                        mixed(&padded[start..], stride, rows, columns)
+                    } else {
+                        let window = window(padded, stride, high, top, left);
+                        mixed(window.as_flattened(), TAPS, rows, columns)
+                    };
+                }
             }
         }
     }
 }
-
 /// The taps of a warp, of an axis.
 const TAPS: usize = 4;
 
 /// The whole number below and the rest. (`floor` is a call on the smallest machine.)
 #[inline(always)]
-fn split(v: f64) -> (isize, f32) {
+fn split(v: f64) -> (i32, f32) {
     let toward_zero = v as i32;
     let whole = toward_zero - i32::from(f64::from(toward_zero) > v);
-    (whole as isize, (v - f64::from(whole)) as f32)
+    (whole, (v - f64::from(whole)) as f32)
 }
 
 /// The taps of a place outside of the padded picture.
@@ -108,19 +128,18 @@ fn window(
 
 /// The rows weighed first, all columns at once, then the columns.
 #[inline(always)]
-fn mixed<'a>(row: impl Fn(usize) -> &'a [Pixel], rows: [f32; TAPS], columns: [f32; TAPS]) -> Pixel {
-    let mut middle = [[0.0; 4]; TAPS];
-    for (i, weight) in rows.into_iter().enumerate() {
-        for (sum, tap) in middle.iter_mut().zip(row(i)) {
-            for (sum, tap) in sum.iter_mut().zip(tap) {
-                *sum += weight * tap;
-            }
+fn mixed(taps: &[Pixel], stride: usize, rows: [f32; TAPS], columns: [f32; TAPS]) -> Pixel {
+    let mut middle = [0.0; 4 * TAPS];
+    for i in 0..TAPS {
+        let row = taps[i * stride..][..TAPS].as_flattened();
+        for (sum, tap) in middle.iter_mut().zip(row) {
+            *sum += rows[i] * tap;
         }
     }
     let mut out = [0.0; 4];
-    for (column, weight) in middle.into_iter().zip(columns) {
-        for (sum, v) in out.iter_mut().zip(column) {
-            *sum += weight * v;
+    for j in 0..TAPS {
+        for c in 0..4 {
+            out[c] += columns[j] * middle[4 * j + c];
         }
     }
     out

@@ -1,16 +1,19 @@
 //! `median_blur` (`papers/degradations.md`, section 8), by counting instead of sorting: eight
 //! questions settle the eight bits of a median, and many medians are asked for at once.
 
+// The medians must be compiled into the vectorised loop that calls them.
+#![allow(clippy::inline_always)]
+
 use super::{Border, Shape, padded, shape, with_levels};
 use biqa::image::Rgb8;
+use biqa::wide::{Wide, wide};
 
-/// Values settled together: they fit into the registers of the smallest machine; wider ones were
-/// slower.
-const LANES: usize = 32;
+/// Values settled together.
+const LANES: usize = 128;
 
 /// The median over a square window (odd side up to 15), border pixels repeated, each channel.
 pub(in super::super) fn median_blur(picture: &Rgb8, side: usize) -> Rgb8 {
-    let Shape { width, height, .. } = shape(picture);
+    let Shape { width, .. } = shape(picture);
     let margin = side / 2;
     let row_len = width * 3;
     let stride = row_len + 6 * margin;
@@ -19,30 +22,54 @@ pub(in super::super) fn median_blur(picture: &Rgb8, side: usize) -> Rgb8 {
     padded.resize(padded.len() + LANES, 0);
     let starts: Vec<usize> = (0..side * side).map(|i| i / side * stride + i % side * 3).collect();
     let half = (side * side / 2) as u8;
-    let mut data = Vec::with_capacity(picture.data().len() + LANES);
-    for y in 0..height {
-        for left in (0..row_len).step_by(LANES) {
-            let block = medians(&padded[y * stride + left..], &starts, half);
-            data.extend_from_slice(&block[..LANES.min(row_len - left)]);
-        }
+    let mut data = vec![0; picture.data().len()];
+    for (y, out) in data.chunks_exact_mut(row_len).enumerate() {
+        wide(Row { source: &padded[y * stride..], starts: &starts, half, out });
     }
     with_levels(picture, data)
 }
 
+/// The medians of a row.
+struct Row<'a> {
+    source: &'a [u8],
+    starts: &'a [usize],
+    half: u8,
+    out: &'a mut [u8],
+}
+
+impl Wide for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { source, starts, half, out } = self;
+        for (out, left) in out.chunks_mut(LANES).zip((0..).step_by(LANES)) {
+            let block = medians(&source[left..], starts, half);
+            out.copy_from_slice(&block[..out.len()]);
+        }
+    }
+}
+
 /// The largest value that no more than `half` of a window are below, bit by bit from the top.
+#[inline(always)]
 fn medians(source: &[u8], starts: &[usize], half: u8) -> [u8; LANES] {
     let mut found = [0_u8; LANES];
     for bit in (0..8).rev() {
-        let candidate = found.map(|v| v | 1 << bit);
+        let step = 1_u8 << bit;
+        let mut candidate = found;
+        for value in &mut candidate {
+            *value |= step;
+        }
         let mut below = [0_u8; LANES];
         for &start in starts {
-            let values = &source[start..start + LANES];
+            let values = &source[start..].as_chunks::<LANES>().0[0];
             for i in 0..LANES {
                 below[i] += u8::from(values[i] < candidate[i]);
             }
         }
         for i in 0..LANES {
-            found[i] = if below[i] <= half { candidate[i] } else { found[i] };
+            // All bits where the candidate holds: lanes have no branches.
+            found[i] |= u8::from(below[i] <= half).wrapping_neg() & step;
         }
     }
     found

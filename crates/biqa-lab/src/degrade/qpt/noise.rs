@@ -1,11 +1,15 @@
 //! `iso_noise`, `gaussian_color_noise`, `gaussian_gray_noise`, `poisson_noise`,
 //! `multiplicative_noise` (`papers/degradations.md`, section 8).
 
+// What lanes call must be compiled into their loop.
+#![allow(clippy::inline_always)]
+
 use super::super::field::{BATCH, with_normal, with_normals};
 use super::super::hsv::{hue, wrap};
 use super::{rounded, with_levels};
 use biqa::image::Rgb8;
 use biqa::random::{Draws, Poisson};
+use biqa::wide::{Wide, wide};
 
 /// The tags of the fields of normals and uniforms, and of the counts of `iso_noise`.
 const FIELD: u32 = 1;
@@ -59,23 +63,26 @@ pub(in super::super) fn multiplicative_noise(picture: &Rgb8, h: f64, draws: &Dra
 }
 
 /// Hue, lightness and saturation of HLS.
-#[inline]
+#[inline(always)]
 fn hls_of_levels(q: [f64; 3]) -> [f64; 3] {
-    let [r, g, b] = q.map(|q| q / 255.0);
+    let [r, g, b] = [q[0] / 255.0, q[1] / 255.0, q[2] / 255.0];
     let (largest, smallest) = (r.max(g).max(b), r.min(g).min(b));
-    let (span, lightness) = (largest - smallest, f64::midpoint(largest, smallest));
-    let saturation = if span > 0.0 { span / (1.0 - (2.0 * lightness - 1.0).abs()) } else { 0.0 };
+    let (span, lightness) = (largest - smallest, 0.5 * (largest + smallest));
+    let (colour, room) = (span > 0.0, 1.0 - (2.0 * lightness - 1.0).abs());
+    let saturation = if colour { span / room } else { 0.0 };
     [hue([r, g, b], largest, span), lightness, saturation]
 }
 
-#[inline]
+#[inline(always)]
 fn levels_of_hls([h, lightness, s]: [f64; 3]) -> [f64; 3] {
     let amount = s * lightness.min(1.0 - lightness);
-    [0.0, 8.0, 4.0].map(|n| {
-        let k = n + 12.0 * h;
+    let mut levels = [0.0, 8.0, 4.0];
+    for level in &mut levels {
+        let k = *level + 12.0 * h;
         let k = if k >= 12.0 { k - 12.0 } else { k };
-        255.0 * (lightness - amount * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0))
-    })
+        *level = 255.0 * (lightness - amount * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0));
+    }
+    levels
 }
 
 /// The hue by a normal, the lightness by Poisson counts whose mean follows its spread.
@@ -96,19 +103,61 @@ pub(in super::super) fn iso_noise(
     let deviation = (pixels.iter().map(square).sum::<f64>() / n).sqrt();
     let counts = Poisson::new(255.0 * intensity * deviation);
 
-    let mut drawn = [0.0; BATCH];
-    let data = with_normal(pixels, draws, FIELD, |q, z, p| {
-        let place = p as usize % BATCH;
-        if place == 0 {
-            // Places come one after the other.
-            counts.draw_into(draws, COUNTS, p, &mut drawn);
+    let (mut z, mut drawn) = ([[0.0; 2]; BATCH], [0.0; BATCH]);
+    let mut data = vec![[0; 3]; pixels.len()];
+    let batches = pixels.chunks(BATCH).zip(data.chunks_mut(BATCH));
+    for (first, (pixels, out)) in (0_u32..).step_by(BATCH).zip(batches) {
+        let (z, drawn) = (&mut z[..pixels.len()], &mut drawn[..pixels.len()]);
+        draws.normal_pairs_into(FIELD, first, z);
+        counts.draw_into(draws, COUNTS, first, drawn);
+        wide(Turned { pixels, z, counts: drawn, by: shift * intensity, out });
+    }
+    with_levels(picture, data.into_flattened())
+}
+
+/// Pixels turned together.
+const LANES: usize = 16;
+
+/// The hue of every pixel turned by its normal times `by`, its lightness raised by its count.
+struct Turned<'a> {
+    pixels: &'a [[u8; 3]],
+    z: &'a [[f64; 2]],
+    counts: &'a [f64],
+    by: f64,
+    out: &'a mut [[u8; 3]],
+}
+
+impl Wide for Turned<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { pixels, z, counts, by, out } = self;
+        let numbers = z.chunks(LANES).zip(counts.chunks(LANES));
+        let lanes = pixels.chunks(LANES).zip(out.chunks_mut(LANES)).zip(numbers);
+        for ((pixels, out), (z, counts)) in lanes {
+            // What stands behind the last pixel is black, for nothing.
+            let (mut rgb, mut turn, mut count) = ([[0.0; LANES]; 3], [0.0; LANES], [0.0; LANES]);
+            for (i, pixel) in pixels.iter().enumerate() {
+                for c in 0..3 {
+                    rgb[c][i] = f64::from(pixel[c]);
+                }
+                (turn[i], count[i]) = (by * z[i][0], counts[i]);
+            }
+            let mut levels = [[0; LANES]; 3];
+            for i in 0..LANES {
+                let [h, lightness, s] = hls_of_levels([rgb[0][i], rgb[1][i], rgb[2][i]]);
+                let lighter = lightness + count[i] / 255.0 * (1.0 - lightness);
+                let turned = levels_of_hls([wrap(h + turn[i]), lighter, s]);
+                for c in 0..3 {
+                    levels[c][i] = rounded(turned[c]);
+                }
+            }
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = [levels[0][i], levels[1][i], levels[2][i]];
+            }
         }
-        let [h, lightness, s] = hls_of_levels(q.map(f64::from));
-        let count = drawn[place];
-        let lighter = lightness + count / 255.0 * (1.0 - lightness);
-        levels_of_hls([wrap(h + shift * intensity * z), lighter, s]).map(rounded)
-    });
-    with_levels(picture, data)
+    }
 }
 
 #[cfg(test)]

@@ -28,12 +28,13 @@ pub(super) fn usm(picture: &RgbF32) -> RgbF32 {
     let kernel = gaussian_f32(SIGMA, RADIUS);
     let smooth = |data: &[f32]| separable(data, picture.shape(), &kernel, &kernel, Border::Mirror);
     let x = picture.data();
-    let rest: Vec<f32> = x.iter().zip(smooth(x)).map(|(x, blur)| x - blur).collect();
+    let blur = smooth(x);
+    let edge = |(x, blur): (&f32, &f32)| (x - blur).abs() * 255.0 > THRESHOLD;
     let mask: Vec<f32> =
-        rest.iter().map(|r| if r.abs() * 255.0 > THRESHOLD { 1.0 } else { 0.0 }).collect();
+        x.iter().zip(&blur).map(|pair| if edge(pair) { 1.0 } else { 0.0 }).collect();
     let soft = smooth(&mask);
-    let mixed = x.iter().zip(rest.iter().zip(&soft)).map(|(x, (r, soft))| {
-        let sharp = (x + AMOUNT * r).clamp(0.0, 1.0);
+    let mixed = x.iter().zip(&blur).zip(&soft).map(|((x, blur), soft)| {
+        let sharp = (x + AMOUNT * (x - blur)).clamp(0.0, 1.0);
         (soft * sharp + (1.0 - soft) * x).clamp(0.0, 1.0)
     });
     picture.with_data(mixed.collect())

@@ -1,10 +1,14 @@
 //! `re:noise` and `re:poisson`.
 
+// The noise must be compiled into the vectorised loop that calls it.
+#![allow(clippy::inline_always)]
+
 use super::super::counts::of_levels;
 use super::super::field::{with_normal, with_normals};
 use super::super::picture::level_of;
 use super::super::{RgbF32, level};
 use biqa::random::Draws;
+use biqa::wide::{Wide, wide};
 
 /// The tag of the fields.
 const FIELD: u32 = 1;
@@ -42,15 +46,52 @@ pub(in super::super) fn poisson(picture: &RgbF32, scale: f64, gray: bool, draws:
     }
     let vals = present.iter().filter(|there| **there).count().next_power_of_two() as f64;
     let counted = of_levels(&levels, |q| q as f64 / 255.0 * vals, draws, FIELD);
-    let shares: [f64; 256] = std::array::from_fn(|q| q as f64 / 255.0);
-    let one = vals.recip(); // exact: a power of two
-    let noise = |i: usize| scale * (f64::from(counted[i]) * one - shares[usize::from(levels[i])]);
-
-    let mut data = Vec::with_capacity(picture.data().len());
-    for (p, pixel) in pixels.iter().enumerate() {
-        let n = if gray { [noise(p); 3] } else { [0, 1, 2].map(|c| noise(3 * p + c)) };
-        let noisy = |c: usize| (f64::from(pixel[c]) + n[c]).clamp(0.0, 1.0) as f32;
-        data.extend_from_slice(&[noisy(0), noisy(1), noisy(2)]);
+    let photons = Photons { vals, scale };
+    let mut data = vec![0.0; picture.data().len()];
+    if gray {
+        let places = pixels.iter().zip(counted).zip(levels).zip(data.as_chunks_mut::<3>().0);
+        for (((pixel, count), level), out) in places {
+            let noise = photons.noise(count, level);
+            *out = pixel.map(|v| (f64::from(v) + noise).clamp(0.0, 1.0) as f32);
+        }
+    } else {
+        let (values, counted, levels) = (picture.data(), &counted, &levels);
+        wide(Added { photons, values, counted, levels, out: &mut data });
     }
     picture.with_data(data)
+}
+
+/// What makes a count noise.
+#[derive(Clone, Copy)]
+struct Photons {
+    vals: f64,
+    scale: f64,
+}
+
+impl Photons {
+    #[inline(always)]
+    fn noise(self, count: u32, level: u8) -> f64 {
+        self.scale * (f64::from(count) / self.vals - f64::from(level) / 255.0)
+    }
+}
+
+/// The noise of every value added to it.
+struct Added<'a> {
+    photons: Photons,
+    values: &'a [f32],
+    counted: &'a [u32],
+    levels: &'a [u8],
+    out: &'a mut [f32],
+}
+
+impl Wide for Added<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { photons, values, counted, levels, out } = self;
+        for (((out, &v), &count), &level) in out.iter_mut().zip(values).zip(counted).zip(levels) {
+            *out = (f64::from(v) + photons.noise(count, level)).clamp(0.0, 1.0) as f32;
+        }
+    }
 }
