@@ -9,8 +9,11 @@ use burn::tensor::activation::{relu, softplus};
 const CORRELATION_EPS: f64 = 1e-8;
 
 /// Smooth L1, mean over the batch (papers/deiqt.md, eq. 10):
-/// `s(u) = u^2 / (2 beta)` where `|u| < beta`, else `|u| - beta / 2`.
+/// `s(u) = u^2 / (2 beta)` where `|u| < beta`, else `|u| - beta / 2`; with a `beta` of 0, [`l1`].
 pub fn smooth_l1(prediction: Tensor<1>, target: Tensor<1>, beta: f64) -> Tensor<1> {
+    if beta <= 0.0 {
+        return l1(prediction, target);
+    }
     let u = (prediction - target).abs();
     // min(u, beta)^2 / (2 beta) + (u - min(u, beta)): both branches in one, the same slope at beta.
     let low = u.clone().clamp_max(beta);
