@@ -22,21 +22,19 @@ pub(super) fn with_normals<T: Copy, U>(
     out
 }
 
-/// The same with the first normal and the place; places come in order.
+/// The same with the first normal.
 pub(super) fn with_normal<T: Copy, U>(
     pixels: &[[T; 3]],
     draws: &Draws,
     tag: u32,
-    mut f: impl FnMut([T; 3], f64, u32) -> [U; 3],
+    mut f: impl FnMut([T; 3], f64) -> [U; 3],
 ) -> Vec<U> {
     let mut z = [[0.0; 2]; BATCH];
     let mut out = Vec::with_capacity(3 * pixels.len());
     for (batch, pixels) in (0_u32..).zip(pixels.chunks(BATCH)) {
-        let (z, first) = (&mut z[..pixels.len()], batch.wrapping_mul(BATCH as u32));
-        draws.normal_pairs_into(tag, first, z);
-        for ((i, pixel), z) in (0_u32..).zip(pixels).zip(z) {
-            out.extend(f(*pixel, z[0], first.wrapping_add(i)));
-        }
+        let z = &mut z[..pixels.len()];
+        draws.normal_pairs_into(tag, batch.wrapping_mul(BATCH as u32), z);
+        pixels.iter().zip(z).for_each(|(pixel, z)| out.extend(f(*pixel, z[0])));
     }
     out
 }

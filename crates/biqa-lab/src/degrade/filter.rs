@@ -151,7 +151,7 @@ fn columns<T: Value>(data: &[T], shape: Shape, kernel: &[T], border: Border) -> 
 /// Rows summed together: what is read counts for all of them.
 const ROWS: usize = 3;
 
-/// Weighted sums of rows: row y is the sum over i of `kernel[i]` times the row from `starts[y + i]` on.
+/// Weighted sums of rows: row y is the sum over i of `kernel[i]` times what begins at `starts[y + i]`.
 pub(super) struct ColumnSum<'a, T> {
     out: &'a mut [T],
     data: &'a [T],
@@ -182,7 +182,7 @@ impl<T: Value> ColumnSum<'_, T> {
             }
             return;
         }
-        // Zeros where a row isn't summed: they add nothing.
+        // Zeros where a row isn't summed: they add nothing, as pictures are finite.
         let mut weights = vec![[T::default(); ROWS]; n + ROWS - 1];
         for (i, &weight) in kernel.iter().enumerate() {
             for r in 0..ROWS {

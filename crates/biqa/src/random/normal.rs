@@ -158,7 +158,7 @@ const LG7: f64 = 1.479819860511658591e-01;
 
 /// `libm::log` of a positive normal number.
 #[inline(always)]
-pub(super) fn ln(x: f64) -> f64 {
+fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     let high = (bits >> 32) as u32 + (0x3ff0_0000 - 0x3fe6_a09e);
     let k = (high >> 20) as i32 - 0x3ff;

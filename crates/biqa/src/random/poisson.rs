@@ -139,7 +139,8 @@ impl Poisson {
         })
     }
 
-    /// [`Poisson::new`] or [`Poisson::once`], whichever gives `numbers` of them sooner.
+    /// [`Poisson::new`] or [`Poisson::once`], whichever gives `numbers` of them sooner: an entry of a
+    /// table costs about as much as a number without it.
     pub fn of_some(lambda: f64, numbers: usize) -> Poisson {
         let table = if lambda < 10.0 { MOST } else { 2.0 * Rejection::reach(lambda) };
         if (numbers as f64) < table { Poisson::once(lambda) } else { Poisson::new(lambda) }
@@ -175,7 +176,8 @@ impl Poisson {
         self.fill(draws, tag, Listed(&indices[..n]), &mut out[..n]);
     }
 
-    /// The elements `first`, `first + 1`, ... (wrapping) of field `tag`, each of a mean of its own.
+    /// The elements `first`, `first + 1`, ... (wrapping) of field `tag`, each of a mean of its own: what
+    /// [`Poisson::draw`] gives of it. As many as the shorter slice holds.
     pub fn draw_each(draws: &Draws, tag: u32, first: u32, means: &[f64], out: &mut [f64]) {
         wide(Each { draws, tag, first, means, out });
     }
@@ -371,7 +373,7 @@ impl Inversion {
     }
 }
 
-/// From here to a half, `us` is sure to count with a `v` below `vr`; below the other, only with a `v` below it.
+/// With a `us` from `SURE` on an attempt counts if `v <= vr`; below `SMALL` it fails if `v > us`.
 const SURE: f64 = 0.07;
 const SMALL: f64 = 0.013;
 
@@ -471,8 +473,8 @@ impl Rejection {
         numbers
     }
 
-    /// One attempt a lane without a logarithm: [`FAILED`], [`OPEN`] or its number. Every lane computes
-    /// what any may need, so that there is no branch; the table alone is read lane by lane.
+    /// One attempt a lane without a logarithm: [`FAILED`], [`OPEN`] or its number. Every lane
+    /// computes what any may need, so that there is no branch; the table is read lane by lane.
     #[inline(always)]
     fn tried<const N: usize>(&self, words: &[[u32; N]; 4]) -> [f64; N] {
         let Self { lambda, a, b, vr, lowest, .. } = *self;

@@ -101,6 +101,7 @@ impl Wide for Warp<'_> {
         }
     }
 }
+
 /// The taps of a warp, of an axis.
 const TAPS: usize = 4;
 

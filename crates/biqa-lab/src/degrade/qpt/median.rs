@@ -82,16 +82,16 @@ mod tests {
     #[test]
     fn medians_are_those_of_sorting() {
         let data: Vec<u8> =
-            (0..23 * 14 * 3_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let picture = Rgb8::new(23, 14, data).expect("sizes fit");
+            (0..53 * 14 * 3_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let picture = Rgb8::new(53, 14, data).expect("sizes fit");
         for side in [3, 5, 7, 9, 11] {
             let found = median_blur(&picture, side as usize);
-            for i in 0..23 * 14_isize {
-                let (x, y) = (i % 23, i / 23);
+            for i in 0..53 * 14_isize {
+                let (x, y) = (i % 53, i / 53);
                 for c in 0..3 {
                     let mut window: Vec<u8> = (0..side * side)
                         .map(|k| {
-                            let sx = Border::Edge.index(x + k % side - side / 2, 23);
+                            let sx = Border::Edge.index(x + k % side - side / 2, 53);
                             let sy = Border::Edge.index(y + k / side - side / 2, 14);
                             picture.pixel(sx as u32, sy as u32)[c]
                         })

@@ -36,8 +36,7 @@ pub(in super::super) fn gaussian_color_noise(picture: &Rgb8, std: f64, draws: &D
 /// `q + std z`, one z a pixel.
 pub(in super::super) fn gaussian_gray_noise(picture: &Rgb8, std: f64, draws: &Draws) -> Rgb8 {
     let pixels = picture.data().as_chunks::<3>().0;
-    let data =
-        with_normal(pixels, draws, FIELD, |q, z, _| q.map(|q| rounded(f64::from(q) + std * z)));
+    let data = with_normal(pixels, draws, FIELD, |q, z| q.map(|q| rounded(f64::from(q) + std * z)));
     with_levels(picture, data)
 }
 

@@ -19,7 +19,7 @@ pub(in super::super) fn noise(picture: &RgbF32, sigma: f64, gray: bool, draws: &
     let pixels = picture.data().as_chunks::<3>().0;
     let noisy = |v: f32, z: f64| (f64::from(v) + deviation * z).clamp(0.0, 1.0) as f32;
     picture.with_data(if gray {
-        with_normal(pixels, draws, FIELD, |pixel, z, _| pixel.map(|v| noisy(v, z)))
+        with_normal(pixels, draws, FIELD, |pixel, z| pixel.map(|v| noisy(v, z)))
     } else {
         with_normals(pixels, draws, FIELD, |pixel, z| {
             std::array::from_fn(|c| noisy(pixel[c], z[c]))
