@@ -76,6 +76,10 @@ fn what_cannot_be_trained_on_is_said_before_anything_is_made() {
     try_with("smoke.toml", two, &["ladder_every is 4", "3 in another"]);
     let wide = RECIPE.replace("taps = [1, 3]", "taps = [3, 1]");
     try_with("smoke.toml", wide, &["taps must rise"]);
+    let bent = RECIPE.replacen("rank = 0.2", "rank = 0.2, beta = -0.1", 1);
+    try_with("smoke.toml", bent, &["stages[0]", "loss.beta must be 0 or more, found -0.1"]);
+    let hard = RECIPE.replacen("rank = 0.2", "rank = 0.2, rank_tau = 0.0", 1);
+    try_with("smoke.toml", hard, &["loss.rank_tau must be above 0, found 0"]);
 
     let run = place.biqa(&["train", "nowhere.toml", "--data", "labels.csv", "--out", "none"]);
     assert!(refused(run).contains("nowhere.toml"));

@@ -11,7 +11,7 @@ const CORRELATION_EPS: f64 = 1e-8;
 /// Smooth L1, mean over the batch (papers/deiqt.md, eq. 10):
 /// `s(u) = u^2 / (2 beta)` where `|u| < beta`, else `|u| - beta / 2`; with a `beta` of 0, [`l1`].
 pub fn smooth_l1(prediction: Tensor<1>, target: Tensor<1>, beta: f64) -> Tensor<1> {
-    if beta <= 0.0 {
+    if beta as f32 <= 0.0 {
         return l1(prediction, target);
     }
     let u = (prediction - target).abs();
@@ -74,6 +74,14 @@ mod tests {
             1.0,
         );
         assert!((value(loss) - 0.725).abs() < 1e-6);
+    }
+
+    #[test]
+    fn smooth_l1_with_beta_zero_is_l1() {
+        let (x, y) = ([1.0, -2.0, 4.0], [1.0, 1.0, 2.5]);
+        for beta in [0.0, 1e-50] {
+            assert_eq!(value(smooth_l1(tensor(&x), tensor(&y), beta)), 1.5);
+        }
     }
 
     #[test]

@@ -190,8 +190,29 @@ impl LiteRecipe {
     }
 }
 
+impl Loss {
+    fn check(&self) -> Result<(), String> {
+        let Self { smooth_l1, beta, plcc, rank, rank_gap, rank_tau, ladder, ladder_margin } = *self;
+        if !(rank_tau > 0.0 && rank_tau.is_finite()) {
+            return Err(format!("loss.rank_tau must be above 0, found {rank_tau}"));
+        }
+        let others = [
+            ("smooth_l1", smooth_l1),
+            ("beta", beta),
+            ("plcc", plcc),
+            ("rank", rank),
+            ("rank_gap", rank_gap),
+            ("ladder", ladder),
+            ("ladder_margin", ladder_margin),
+        ];
+        let wrong = others.into_iter().find(|(_, v)| !(*v >= 0.0 && v.is_finite()));
+        wrong.map_or(Ok(()), |(key, v)| Err(format!("loss.{key} must be 0 or more, found {v}")))
+    }
+}
+
 impl Stage {
     fn check(&self) -> Result<(), String> {
+        self.loss.check()?;
         if self.batch < 2 {
             return Err(format!("batch is {}; the correlation term needs 2 or more", self.batch));
         }
