@@ -109,14 +109,49 @@ impl RgbF32 {
     }
 }
 
-/// The 8-bit level of a value: `floor(255 clip(v) + 0.5)`. In `f64`, where 255 v is exact.
+/// 1.5 2^52: added to a number, it leaves the number, rounded half to even, in the lowest bits.
+const ROUNDER: f64 = 6_755_399_441_055_744.0;
+
+/// Half to even, clamped to 0..=255.
+#[inline]
+pub(super) fn rounded(v: f64) -> u8 {
+    (v.clamp(0.0, 255.0) + ROUNDER).to_bits() as u8
+}
+
+/// The 8-bit level of a value: `floor(255 clip(v) + 0.5)`. In `f64`, where 255 v is exact and ends
+/// in a half for v = 0.5 alone, whose 128 is even.
 #[inline]
 pub(super) fn level(v: f32) -> u8 {
-    level_of(f64::from(v))
+    rounded(255.0 * f64::from(v).clamp(0.0, 1.0))
 }
 
 /// The same of a value that was computed.
 #[inline]
 pub(super) fn level_of(v: f64) -> u8 {
     (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_go_to_the_even_level() {
+        let cases =
+            [(-3.0, 0), (0.5, 0), (1.5, 2), (2.5, 2), (2.5000001, 3), (254.5, 254), (300.0, 255)];
+        for (value, expected) in cases {
+            assert_eq!(rounded(value), expected, "{value}");
+        }
+    }
+
+    /// The bounds between levels with their neighbours, and what is no number or beyond [0, 1].
+    #[test]
+    fn a_level_is_what_the_formula_says() {
+        let bounds = (0..=255u32).map(|q| ((f64::from(q) + 0.5) / 255.0) as f32);
+        let near = bounds.flat_map(|v| [v.next_down(), v, v.next_up()]);
+        let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, f32::MIN_POSITIVE, 0.5, 1.0];
+        for v in near.chain(odd) {
+            assert_eq!(level(v), level_of(f64::from(v)), "{v}");
+        }
+    }
 }

@@ -22,16 +22,8 @@ pub(super) use noise::{
 pub(super) use sharpen::{bilateral_usm_sharpen, photoshop_usm_sharpen, usm_sharpen};
 
 use super::filter::{Border, Shape, gaussian, separable};
+use super::picture::rounded;
 use biqa::image::Rgb8;
-
-/// 1.5 2^52: added to a number, it leaves the number, rounded half to even, in the lowest bits.
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
-
-/// Half to even, clamped to 0..=255.
-#[inline]
-fn rounded(v: f64) -> u8 {
-    (v.clamp(0.0, 255.0) + ROUNDER).to_bits() as u8
-}
 
 fn shape(picture: &Rgb8) -> Shape {
     Shape { width: picture.width() as usize, height: picture.height() as usize, channels: 3 }
@@ -75,18 +67,4 @@ fn padded(picture: &Rgb8, margin: usize, border: Border) -> Vec<u8> {
         }
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn halves_go_to_the_even_level() {
-        let cases =
-            [(-3.0, 0), (0.5, 0), (1.5, 2), (2.5, 2), (2.5000001, 3), (254.5, 254), (300.0, 255)];
-        for (value, expected) in cases {
-            assert_eq!(rounded(value), expected, "{value}");
-        }
-    }
 }
