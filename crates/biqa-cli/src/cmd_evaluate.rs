@@ -60,6 +60,11 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
                 say(&format!("warning: {warning}"));
                 chosen.notes.push(warning);
                 learned_from = true;
+            } else if let Some(note) = unknown_overlap(scorer.card(), &manifest) {
+                if !args.run.quiet {
+                    say(&note);
+                }
+                chosen.notes.push(note);
             }
             let crop = scorer.card().view.side();
             if let Some(note) = crop.and_then(|side| smaller_than(&manifest, side)) {
@@ -139,7 +144,8 @@ fn split(args: &EvaluateArgs) -> Option<splits::Options> {
     })
 }
 
-/// Why some of the photos may be the model's own training photos, if so.
+/// Why some of the photos may be the model's own training photos, if so, or those of a model that it
+/// was trained from.
 fn seen_in_training(
     args: &EvaluateArgs,
     card: &ModelCard,
@@ -147,15 +153,35 @@ fn seen_in_training(
     part: Part,
 ) -> Option<String> {
     let (name, data) = (&card.name, &card.data);
+    if let Some(of) =
+        card.lineage().iter().find(|of| of.dataset == "saqt" && manifest.dataset == "kadid10k")
+    {
+        return Some(format!(
+            "{} learnt labels transferred from KADID-10k ({}): what is measured here is new to it only \
+             where its references were kept from it (--training-references)",
+            of.name, of.split
+        ));
+    }
     if data.dataset != manifest.dataset {
-        return None;
+        let of = data.ancestors.iter().find(|of| of.dataset == manifest.dataset)?;
+        return Some(format!(
+            "{name} was trained from {} {}, and that on photos of {} ({}): some of these photos may be \
+             among them",
+            of.name, of.version, of.dataset, of.split
+        ));
     }
     if data.manifest_digest != manifest.digest() {
-        return Some(format!(
-            "{name} was trained on photos of {} ({}); here contents, parts or labels are others, so some of \
-             these photos may be among them (--content takes the list it was trained with)",
-            data.dataset, data.split
-        ));
+        // Two lists of one's own share a name and nothing else; of a part of a set only its list can
+        // tell whether its rows are those of the card.
+        let is_own = manifest.dataset == "csv";
+        let same_list = manifest.subset && part == Part::Test && is_list(args, &data.split);
+        return (!is_own && !same_list).then(|| {
+            format!(
+                "{name} was trained on photos of {} ({}); here contents, parts or labels are others, so \
+                 some of these photos may be among them (--content takes the list it was trained with)",
+                data.dataset, data.split
+            )
+        });
     }
     if part != Part::Test {
         return Some(format!(
@@ -177,6 +203,26 @@ fn seen_in_training(
             data.split
         )
     })
+}
+
+/// What can't be told of two lists of one's own.
+fn unknown_overlap(card: &ModelCard, manifest: &Manifest) -> Option<String> {
+    let data = &card.data;
+    let both_own = data.dataset == "csv" && manifest.dataset == "csv";
+    (both_own && data.manifest_digest != manifest.digest()).then(|| {
+        format!(
+            "{} was trained on another list of somebody's own: whether photos of this one are in it can't \
+             be told here",
+            card.name
+        )
+    })
+}
+
+/// Whether a card's split is by the list of contents and parts that is given here.
+fn is_list(args: &EvaluateArgs, card: &str) -> bool {
+    let Some(Content::File(list)) = &args.load.content else { return false };
+    let name = list.file_name().unwrap_or_default().to_string_lossy();
+    card.rsplit_once(' ').is_some_and(|(_, list)| list == name)
 }
 
 /// How a card's split begins where a protocol chose epochs on the test part.

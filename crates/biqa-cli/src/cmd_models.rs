@@ -8,7 +8,7 @@ use std::slice;
 use anyhow::anyhow;
 use biqa::models::{Entry, entry, registry};
 use biqa::scorer::Scorer;
-use biqa::weights::{Interval, ModelCard};
+use biqa::weights::{Ancestor, Interval, ModelCard};
 use serde_json::{Value, json};
 
 use crate::args::ModelsArgs;
@@ -140,6 +140,9 @@ fn card(out: &mut impl Write, card: &ModelCard, as_json: bool) -> anyhow::Result
         field(out, "labels", &data.labels)?;
     }
     field(out, "started from", &data.init)?;
+    for Ancestor { name, version, dataset, split } in &data.ancestors {
+        field(out, "behind it", format_args!("{name} {version}, trained on {dataset} ({split})"))?;
+    }
     field(out, "seed", card.seed)?;
     if !card.device.is_cpu() {
         field(out, "trained by", card.device)?;

@@ -1,13 +1,11 @@
 //! `biqa protocol`: a recipe over splits, its progress to the terminal, its figures as a table.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use biqa::scorer::Scorer;
-use biqa::weights::ModelCard;
+use biqa::weights::Ancestor;
 use biqa_lab::datasets::{Manifest, Options, open};
 use biqa_lab::protocol::{
     FIGURES, Group, Settings, SummaryBy, TrainOn, Watch, run as run_protocol,
@@ -17,7 +15,7 @@ use biqa_lab::results::{Part, Protocol, Repeat};
 use biqa_lab::splits::Form;
 use biqa_lab::stats::summary;
 use biqa_lab::train::StepReport;
-use biqa_lab::train::initial::{BUILTIN, Initial};
+use biqa_lab::train::initial::Initial;
 use biqa_lab::train::job::{read_recipe, with_content};
 
 use crate::args::ProtocolArgs;
@@ -56,12 +54,11 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
         read_recipe(Some(&args.recipe), Some(&args.dataset.name), &args.set.set)?;
     let options = with_content(args.load.options(), &recipe, Some(&args.recipe));
     let source = open(&args.dataset.name, &args.dataset.root, &options)?;
-    let given = args.init.given();
-    let init = Initial::read(&given, &recipe)?;
+    let init = Initial::read(&args.init.given(), &recipe)?;
     let target = target(args)?;
     let sets = [Some(&source), target.as_ref()].into_iter().flatten();
-    let own = recipe.init().weights == BUILTIN;
-    let seen = seen(&given.init, own, sets.map(|set| set.dataset.as_str()))?;
+    let sets: Vec<&str> = sets.map(|set| set.dataset.as_str()).collect();
+    let seen = seen(&init.ancestors, &sets, args.shared.allow_leak)?;
     if let Some(warning) = &seen {
         say(&format!("warning: {warning}"));
     }
@@ -97,27 +94,32 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
     })
 }
 
-/// Why the figures may not be honest: the weights that every training begins with were themselves
-/// trained on one of the sets. Without files, `own` tells whether they are those of this binary.
-fn seen<'a>(
-    init: &[PathBuf],
-    own: bool,
-    sets: impl Iterator<Item = &'a str>,
-) -> anyhow::Result<Option<String>> {
-    let cards = match init {
-        [] if own => vec![Scorer::builtin()?.card().clone()],
-        paths => {
-            let cards = paths.iter().map(|path| Ok(biqa::weights::read(path)?.1));
-            cards.filter_map(Result::transpose).collect::<anyhow::Result<_>>()?
+/// Why the figures may not be honest: the weights that every training begins with, or those that they
+/// began with, were themselves trained on one of the sets.
+///
+/// # Errors
+/// Weights that learnt labels transferred from KADID-10k, to be tested on it, without `allow_leak`:
+/// each split wants a pre-training of its own (`papers/glintiqa.md`, leakage rule 2).
+fn seen(ancestors: &[Ancestor], sets: &[&str], allow_leak: bool) -> anyhow::Result<Option<String>> {
+    let inherited = |of: &&Ancestor| of.dataset == "saqt" && sets.contains(&"kadid10k");
+    if let Some(Ancestor { name, version, split, .. }) = ancestors.iter().find(inherited) {
+        let what = format!(
+            "the initial weights ({name} {version}) learnt labels transferred from KADID-10k ({split}), \
+             which these splits are tested on"
+        );
+        if allow_leak {
+            return Ok(Some(format!("{what}: what is tested on may be among them")));
         }
-    };
-    let sets: Vec<&str> = sets.collect();
-    let trained_on = |card: &ModelCard| sets.contains(&card.data.dataset.as_str());
-    Ok(cards.into_iter().find(trained_on).map(|card| {
+        anyhow::bail!(
+            "{what}: pre-train for each split on what its training references have passed on \
+             (--training-references), and run that split alone (--split file:...) with --allow-leak"
+        );
+    }
+    let trained_on = |of: &&Ancestor| sets.contains(&of.dataset.as_str());
+    Ok(ancestors.iter().find(trained_on).map(|Ancestor { name, version, dataset, split }| {
         format!(
-            "the initial weights ({} {}) were trained on photos of {} ({}): photos that are tested \
-             on may be among them, so these figures are too good",
-            card.name, card.version, card.data.dataset, card.data.split
+            "the initial weights ({name} {version}) were trained on photos of {dataset} ({split}): \
+             photos that are tested on may be among them, so these figures are too good"
         )
     }))
 }
@@ -284,6 +286,37 @@ impl Watch for Talk {
             last.insert(job.to_owned(), now);
             drop(last);
             self.note(job, &format!("step {} of {}: loss {:.4}", step.step, step.steps, step.loss));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transferred_labels_are_not_tested_on_the_set_that_they_are_from() {
+        let of = |name: &str, dataset: &str| Ancestor {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            dataset: dataset.to_owned(),
+            split: "its own".to_owned(),
+        };
+        let lineage = [of("tuned", "livec"), of("first", "saqt")];
+        let seen =
+            |set, allow_leak| seen(&lineage, &[set], allow_leak).map_err(|error| error.to_string());
+        assert_eq!(seen("bid", false), Ok(None));
+        let why = seen("kadid10k", false).expect_err("refused");
+        assert!(why.contains("(first 1) learnt labels transferred from KADID-10k"), "{why}");
+        assert!(why.contains("--allow-leak"), "{why}");
+        let warning = seen("kadid10k", true).expect("allowed").expect("a warning");
+        assert!(warning.contains("may be among them"), "{warning}");
+        for (set, name) in [("livec", "tuned"), ("saqt", "first")] {
+            let warning = seen(set, false).expect("no error").expect("a warning");
+            assert!(
+                warning.contains(&format!("({name} 1) were trained on photos of {set}")),
+                "{warning}"
+            );
         }
     }
 }

@@ -79,4 +79,21 @@ fn a_dozen_labels_train_with_a_word_of_caution() {
     let warned = |said: &str| said.contains("says the opposite of these labels");
     assert!(warned(&down) && !warned(&run.stderr), "{down}");
     place.biqa(&["score", "other", "--weights", "run/best.safetensors"]).ends(0);
+
+    // What it and the model before it may have learned from.
+    let card = place.biqa(&["models", "-w", "run/best.safetensors"]).ends(0).stdout;
+    assert!(card.contains("behind it     lite "), "{card}");
+    let rows = (LEARNT..LEARNT + HELD_OUT).map(|i| (format!("{i:02}.ppm"), opinion(i) / 6.0));
+    let rows = rows.map(|(name, score)| (name, format!("{score:.3}"))).collect();
+    place.file("other/labels.csv", made::csv("path,score", &rows));
+    let evaluated = |more: &[&str]| {
+        let line = ["evaluate", "-w", "run/best.safetensors", "--root", "other", "--part", "all"];
+        let list = ["--list", "other/labels.csv", "--dataset"];
+        place.biqa(&[&line[..], &list, more].concat()).ends(0).stderr
+    };
+    let said = evaluated(&["csv", "--direction", "mos", "--range", "0..1"]);
+    assert!(said.contains("whether photos of this one are in it can't be told"), "{said}");
+    assert!(!said.contains("warning: lite"), "{said}");
+    let said = evaluated(&["biq2021", "--partial"]);
+    assert!(said.contains(", and that on photos of biq2021 ("), "{said}");
 }

@@ -164,6 +164,7 @@ fn keep_model(
         train: options.train.len(),
         val: options.val.len(),
         init: settings.init.name.clone(),
+        ancestors: settings.init.ancestors.clone(),
     };
     let card = card(&settings.recipe, outcome, scale, data, (job.seed, settings.device.name()));
     let bytes = model_file(&outcome.weights, card, Precision::F16)?;

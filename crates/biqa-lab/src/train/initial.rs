@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use biqa::models::csfiqa::{Concentration, llama_arrays};
 use biqa::scorer::{Scorer, hex};
-use biqa::weights::{Arrays, read, read_safetensors};
+use biqa::weights::{Ancestor, Arrays, ModelCard, read, read_safetensors};
 use sha2::{Digest, Sha256};
 
 use super::TrainError;
@@ -12,7 +12,7 @@ use super::recipe::{Init, Recipe};
 use crate::methods::registry::Choice;
 
 /// What `--init` may be instead of a file: the model inside the binary.
-pub const BUILTIN: &str = "lite";
+const BUILTIN: &str = "lite";
 /// What a recipe's `init.weights` is where chance alone decides.
 const CHANCE: &str = "none";
 
@@ -35,6 +35,8 @@ pub struct Initial {
     pub name: String,
     /// SHA-256 of the file; of several, of their digests one after the other. Empty for chance.
     pub digest: String,
+    /// The models that the weights are of, by the files' cards, and those that these began from.
+    pub ancestors: Vec<Ancestor>,
 }
 
 impl Initial {
@@ -74,7 +76,9 @@ impl Initial {
                 });
             }
             digests.push(found);
-            all.add(path, read(path)?.0)?;
+            let (arrays, card) = read(path)?;
+            all.ancestors.extend(card.iter().flat_map(ModelCard::lineage));
+            all.add(path, arrays)?;
         }
         all.digest = match &digests[..] {
             [one] => one.clone(),
@@ -86,7 +90,9 @@ impl Initial {
     fn builtin() -> Result<Self, TrainError> {
         let name = "the built-in lite".to_owned();
         let (arrays, _) = read_safetensors(biqa::scorer::LITE, &name)?;
-        Ok(Self { arrays, name, digest: Scorer::builtin()?.digest().to_owned() })
+        let scorer = Scorer::builtin()?;
+        let (digest, ancestors) = (scorer.digest().to_owned(), scorer.card().lineage());
+        Ok(Self { arrays, name, digest, ancestors })
     }
 
     /// Joins the tensors of a file; none may be there already.

@@ -115,6 +115,7 @@ pub fn train(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made, Tr
         train: counts.0,
         val: counts.1,
         init: options.init.name.clone(),
+        ancestors: options.init.ancestors.clone(),
     };
     let card = card(recipe, &outcome, scale, data, (job.seed, job.device.name()));
     let bytes = model_file(&outcome.weights, card, Precision::F16)?;
@@ -243,8 +244,8 @@ fn with_own_range(mut manifest: Manifest, range: Option<[f64; 2]>) -> Manifest {
     manifest
 }
 
-/// Photos to train on and to choose on: the list's own parts; of an official training part a tenth
-/// chooses, by `biqa-split-v1`; without any parts a fifth of the contents.
+/// Photos to train on and to choose on: the list's own parts; of a published set's official training
+/// part a tenth chooses, by `biqa-split-v1`; of one's own list a fifth of the contents.
 pub(crate) fn parts(
     manifest: &Manifest,
     seed: u64,
@@ -270,7 +271,8 @@ pub(crate) fn parts(
         }
         return Ok((train.into_iter().map(photo).collect(), val.into_iter().map(photo).collect()));
     }
-    let (train, val) = if train.is_empty() || manifest.part(Split::Test).is_empty() {
+    let own = manifest.dataset == "csv";
+    let (train, val) = if own || train.is_empty() || manifest.part(Split::Test).is_empty() {
         choose(manifest, seed)?
     } else {
         // An official split without a part to choose on: the protocol says which tenth chooses.
@@ -417,6 +419,20 @@ mod tests {
         }
         let error = choose(&manifest(&scores(6)), 0).expect_err("too few").to_string();
         assert!(error.contains("6 photos") && error.contains("7 are needed"), "{error}");
+    }
+
+    #[test]
+    fn of_a_list_with_a_test_part_a_fifth_of_the_others_chooses_too() {
+        let mut manifest = manifest(&(0..50).map(f64::from).collect::<Vec<_>>());
+        for (i, row) in manifest.rows.iter_mut().enumerate() {
+            row.split = Some(if i % 5 == 0 { Split::Test } else { Split::Train });
+        }
+        let (train, val) = parts(&manifest, 0).expect("enough");
+        assert_eq!((train.len(), val.len()), (32, 8));
+        // A published set's own training part: a tenth, by the protocol's rule.
+        manifest.dataset = "koniq10k".to_owned();
+        let (train, val) = parts(&manifest, 0).expect("enough");
+        assert_eq!((train.len(), val.len()), (36, 4));
     }
 
     #[test]

@@ -74,6 +74,35 @@ pub struct Data {
     pub val: usize,
     /// What the weights started from.
     pub init: String,
+    /// What those weights were trained on in their turn, by their cards, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<Ancestor>,
+}
+
+/// A model that another one was trained from, and its photos.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ancestor {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The key of the dataset that it was trained on.
+    pub dataset: String,
+    /// How that was split.
+    pub split: String,
+}
+
+impl ModelCard {
+    /// This model and those behind it, as the card of one that is trained from it names them.
+    pub fn lineage(&self) -> Vec<Ancestor> {
+        let own = Ancestor {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            dataset: self.data.dataset.clone(),
+            split: self.data.split.clone(),
+        };
+        std::iter::once(own).chain(self.data.ancestors.iter().cloned()).collect()
+    }
 }
 
 /// Correlations with human opinion on one part of one dataset.

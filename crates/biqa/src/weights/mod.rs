@@ -10,7 +10,7 @@ mod module;
 mod partial;
 mod pth;
 
-pub use card::{Data, Interval, Metrics, ModelCard, Scale, ScaleError};
+pub use card::{Ancestor, Data, Interval, Metrics, ModelCard, Scale, ScaleError};
 pub use file::{Precision, read, read_safetensors, to_safetensors, write_safetensors};
 pub use module::{ParamPath, Value, collect, freeze, host, load, visit};
 pub use partial::read_some;
