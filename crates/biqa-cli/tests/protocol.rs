@@ -418,3 +418,25 @@ fn a_folder_is_only_gone_on_with_by_its_own_run() {
     let said = place.biqa(&args("grown", &grown)).ends(0).stderr;
     assert!(said.contains("6 of 8 jobs are done"), "{said}");
 }
+
+#[test]
+fn another_protocol_joins_a_run() {
+    let (place, _) = whole();
+    place.biqa(&args("alone", &["--splits", "2"])).ends(0);
+    let both = ["--splits", "2", "--protocol", "both", "--resume"];
+    let said = place.biqa(&args("alone", &both)).ends(0).stderr;
+    assert!(said.contains("2 of 4 jobs are done"), "{said}");
+    // What was made together is the same, and the run is both from here on.
+    for job in ["00-honest", "01-honest", "00-published", "01-published"] {
+        let model =
+            |out: &str| fs::read(place.path(format!("{out}/splits/{job}/best.safetensors")));
+        assert!(model("alone").expect("a model") == model("whole").expect("a model"), "{job}");
+    }
+    let plan = place.read("alone/plan.json");
+    assert!(plan.contains("select_by = Honest by Srcc, Published by Srcc"), "{plan}");
+    let said = place.biqa(&args("alone", &["--splits", "2", "--resume"])).ends(0).stderr;
+    assert!(said.contains("2 of 2 jobs are done"), "{said}");
+    let other = ["--splits", "2", "--protocol", "both", "--select-by", "plcc", "--resume"];
+    let text = refused(place.biqa(&args("alone", &other)));
+    assert!(text.contains("select_by = honest by plcc, published by plcc here"), "{text}");
+}

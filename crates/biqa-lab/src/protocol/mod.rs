@@ -161,7 +161,13 @@ fn claim(settings: &Settings, identity: &Identity) -> Result<File, ProtocolError
     let found: Identity = serde_json::from_str(&text)
         .map_err(|e| io(&path)(std::io::Error::new(std::io::ErrorKind::InvalidData, e)))?;
     match identity.differs(&found) {
-        differs if differs.is_empty() => Ok(file),
+        differs if differs.is_empty() => {
+            let all = identity.joined(&found);
+            if all != found {
+                put(&path, &serde_json::to_vec_pretty(&all).expect("an identity is plain data"))?;
+            }
+            Ok(file)
+        }
         differs => Err(ProtocolError::OtherRun { path: out.clone(), differs }),
     }
 }

@@ -71,6 +71,18 @@ pub struct Identity {
     pub switches: Vec<String>,
 }
 
+/// How the switch begins that says for each protocol by what it chooses an epoch:
+/// `select_by = Honest by Srcc, Published by Srcc`.
+const SELECT_BY: &str = "select_by = ";
+const JOINED: &str = ", ";
+const BY: &str = " by ";
+
+/// The protocols of that switch, each with what chooses; `None` for another switch.
+fn chosen_by(switch: &str) -> Option<Vec<(&str, &str)>> {
+    let list = switch.strip_prefix(SELECT_BY)?;
+    Some(list.split(JOINED).filter_map(|entry| entry.split_once(BY)).collect())
+}
+
 impl Identity {
     fn of(settings: &Settings, photos: &[Digest], target: Option<&[Digest]>) -> Self {
         let joined = |digests: &[Digest]| hex(&Sha256::digest(digests.concat()));
@@ -79,9 +91,9 @@ impl Identity {
         let select_by: Vec<String> = settings
             .forms
             .iter()
-            .map(|&form| format!("{form:?} by {:?}", settings.selects_by(form)))
+            .map(|&form| format!("{form:?}{BY}{:?}", settings.selects_by(form)))
             .collect();
-        let select_by = select_by.join(", ");
+        let select_by = select_by.join(JOINED);
         Self {
             recipe: settings.recipe.digest(),
             init: settings.init.digest.clone(),
@@ -91,7 +103,7 @@ impl Identity {
             split: settings.rule.to_string(),
             seed: settings.seed,
             switches: vec![
-                format!("select_by = {select_by}"),
+                format!("{SELECT_BY}{select_by}"),
                 format!("train_on = {train_on:?}"),
                 format!("fraction_of = {fraction_of:?}"),
                 format!("allow_leak = {}", settings.allow_leak),
@@ -134,9 +146,47 @@ impl Identity {
         compare(there.split == self.split, "split", there.split.clone(), self.split.clone());
         compare(there.seed == self.seed, "seed", there.seed.to_string(), self.seed.to_string());
         for (there, here) in there.switches.iter().zip(&self.switches) {
-            compare(there == here, "switch", there.clone(), here.clone());
+            let (Some(of_there), Some(of_here)) = (chosen_by(there), chosen_by(here)) else {
+                compare(there == here, "switch", there.clone(), here.clone());
+                continue;
+            };
+            let agree = |(form, rule): &(&str, &str)| {
+                of_here.iter().all(|(other, by)| other != form || by == rule)
+            };
+            let same = of_there.iter().all(agree);
+            compare(same, "switch", there.to_lowercase(), here.to_lowercase());
         }
         found
+    }
+
+    /// What a job of one protocol depends on: others may join the run.
+    fn of_form(&self, form: Form) -> Self {
+        self.choosing(|name| name == format!("{form:?}"), &[])
+    }
+
+    /// This run with the protocols of the one that is there, too.
+    #[must_use]
+    pub fn joined(&self, there: &Self) -> Self {
+        let of = |identity: &Self| {
+            let list = identity.switches.iter().find_map(|switch| chosen_by(switch));
+            list.into_iter().flatten().map(|(form, by)| [form, by].map(str::to_owned)).collect()
+        };
+        let (there, here): (Vec<[String; 2]>, Vec<[String; 2]>) = (of(there), of(self));
+        let new = here.into_iter().filter(|entry| !there.contains(entry));
+        let all: Vec<[String; 2]> = there.iter().cloned().chain(new).collect();
+        self.choosing(|_| false, &all)
+    }
+
+    /// With those protocols of its own that `keep` wants, and these.
+    fn choosing(&self, keep: impl Fn(&str) -> bool, more: &[[String; 2]]) -> Self {
+        let switches = self.switches.iter().map(|switch| {
+            let Some(own) = chosen_by(switch) else { return switch.clone() };
+            let own = own.into_iter().filter(|(form, _)| keep(form));
+            let own = own.chain(more.iter().map(|[form, by]| (form.as_str(), by.as_str())));
+            let all: Vec<String> = own.map(|(form, by)| format!("{form}{BY}{by}")).collect();
+            format!("{SELECT_BY}{}", all.join(JOINED))
+        });
+        Self { switches: switches.collect(), ..self.clone() }
     }
 }
 
@@ -264,7 +314,7 @@ fn job(
         ("test", paths(settings.tested(), &test)),
     ];
     let ordered = hex(&Sha256::digest(serde_json::to_vec(&lists).expect("lists are JSON")));
-    let depends = (identity, form, fraction.map(f64::to_bits), index, seed, &ordered);
+    let depends = (identity.of_form(form), form, fraction.map(f64::to_bits), index, seed, &ordered);
     let digest = hex(&Sha256::digest(serde_json::to_vec(&depends).expect("plain data")));
     Ok(Job {
         name: format!("{index:02}-{form}{suffix}"),
@@ -326,8 +376,13 @@ mod tests {
             target: None,
             split: "biqa".to_owned(),
             seed: 0,
-            switches: vec!["select_by = Srcc".to_owned()],
+            switches: vec!["select_by = Honest by Srcc".to_owned(), "train_on = All".to_owned()],
         }
+    }
+
+    fn choosing(by: &str) -> Identity {
+        let switches = vec![format!("{SELECT_BY}{by}"), "train_on = All".to_owned()];
+        Identity { switches, ..identity() }
     }
 
     #[test]
@@ -340,11 +395,22 @@ mod tests {
             ["recipe (rrrrrrrrrrrr there, xxxxxxxxxxxx here)", "seed (0 there, 5 here)"]
         );
         let target = Some(["t".repeat(64), "u".repeat(64)]);
-        let switches = vec!["select_by = Plcc".to_owned()];
-        let here = Identity { target, switches, ..identity() };
+        let here = Identity { target, ..choosing("Honest by Plcc") };
         let found = here.differs(&there);
         assert_eq!(found[0], "tested set (none there, tttttttttttt here)");
-        assert!(found[1].contains("select_by = Plcc here"), "{found:?}");
+        assert!(found[1].contains("select_by = honest by plcc here"), "{found:?}");
+    }
+
+    #[test]
+    fn another_protocol_joins_a_run_and_one_by_another_rule_does_not() {
+        let (honest, both) = (identity(), choosing("Honest by Srcc, Published by Srcc"));
+        assert!(both.differs(&honest).is_empty() && honest.differs(&both).is_empty());
+        assert_eq!(both.of_form(Form::Honest), honest, "its jobs are the same");
+        assert_eq!(both.joined(&honest), both);
+        assert_eq!(honest.joined(&both), both);
+        let published = choosing("Published by Srcc");
+        assert_eq!(published.joined(&honest), both);
+        assert_eq!(choosing("Published by Plcc").differs(&both).len(), 1);
     }
 
     #[test]
