@@ -82,6 +82,23 @@ fn a_pre_training_killed_twenty_times_equals_one_that_was_not() {
 }
 
 #[test]
+fn a_pre_training_whose_numbers_are_none_stops_and_keeps_none_of_them() {
+    let place = place();
+    let wild = ["--set", "train.warmup_epochs=0", "--set", "train.lr=1e30"];
+    let text = smoke::refused(place.biqa(&args("wild", &wild)));
+    for words in ["the loss is ", " at step 2 (batch: ", "checkpoint is in wild/checkpoints: lower"]
+    {
+        assert!(text.contains(words), "{words:?} is not in: {text}");
+    }
+    assert_eq!(smoke::names(&place.path("wild/checkpoints")), ["step-00-000000001"]);
+    let beyond = ["--set", "train.warmup_epochs=0", "--set", "train.lr=1e45"];
+    let text = smoke::refused(place.biqa(&args("beyond", &beyond)));
+    assert!(text.contains("the value of a weight is "), "{text}");
+    assert!(text.contains("no checkpoint was written before"), "{text}");
+    assert!(smoke::names(&place.path("beyond/checkpoints")).is_empty());
+}
+
+#[test]
 fn it_makes_the_same_bytes_with_one_and_four_threads() {
     let place = whole();
     for (threads, out) in [("1", "alone"), ("4", "crowd")] {

@@ -9,11 +9,12 @@ mod smoke;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use biqa::scorer::Scorer;
 use biqa_lab::train::checkpoint::Checkpoint;
-use common::Place;
+use common::{Place, Run};
 use insta::assert_snapshot;
 use kills::Training;
 
@@ -185,7 +186,7 @@ fn a_training_makes_the_same_bytes_with_one_and_four_threads() {
 }
 
 /// A disk that is full, as far as a test can have one: the place of the next checkpoint is taken by
-/// something that can't be removed or written over.
+/// something that can't be removed or written over; then a file takes no more than its first bytes.
 #[cfg(unix)]
 #[test]
 fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
@@ -198,8 +199,17 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     let left = newest(&place, "full");
     assert_eq!(left.expect("the one before").state.step, 2);
     assert!(!place.exists("full/best.safetensors"));
-    // With room again the run goes on and ends as if nothing had been.
     fs::remove_file(place.path(blocked)).expect("it is there");
+    // A file that stops in the middle of a write: no more than 16 blocks of 512 bytes may be written.
+    let limited = "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\"";
+    let mut line = vec![limited, env!("CARGO_BIN_EXE_biqa")];
+    line.extend(args("deiqt", "full", &["--resume"]));
+    let shell = Command::new("sh").arg("-c").args(line).current_dir(place.path(".")).output();
+    let text = smoke::refused(Run::of(shell.expect("a shell")));
+    assert!(text.contains("full/checkpoints/.partial-step-00-000000003"), "{text}");
+    assert!(text.contains("File too large"), "{text}");
+    assert_eq!(newest(&place, "full").expect("the one before").state.step, 2);
+    // With room again the run goes on and ends as if nothing had been.
     place.biqa(&args("deiqt", "full", &["--resume"])).ends(0);
     let bytes = |path: std::path::PathBuf| fs::read(path).expect("a file");
     let expected = bytes(whole().path("deiqt-whole/best.safetensors"));
@@ -209,16 +219,38 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
 #[test]
 fn a_loss_that_is_no_number_names_the_step_its_photos_and_the_checkpoint() {
     let place = smoke::bright_place();
-    let wild = recipe("deiqt").replace("base_lr = 5e-3", "base_lr = 1e30");
-    place.file("deiqt.toml", wild.replace("warmup_epochs = 1.0", "warmup_epochs = 0.0"));
-    let text = smoke::refused(place.biqa(&args("deiqt", "wild", &[])));
-    for words in ["the loss is ", " at step ", "(batch: ", "lower the learning rate", "wild/check"]
-    {
-        assert!(text.contains(words), "{words:?} is not in: {text}");
+    for (method, ..) in METHODS {
+        place.file(format!("{method}.toml"), recipe(method));
+        let out = format!("{method}-wild");
+        let rate = ["--set", "train.schedule.base_lr=1e30", "--set"];
+        let more = [&rate[..], &["train.schedule.warmup_epochs=0.0"]].concat();
+        let text = smoke::refused(place.biqa(&args(method, &out, &more)));
+        for words in ["the loss is ", " at step ", "(batch: ", "lower the learning rate"] {
+            assert!(text.contains(words), "{words:?} is not in: {text}");
+        }
+        assert!(text.contains(&format!("the last finite checkpoint is in {out}/check")), "{text}");
+        let left = newest(&place, &out).expect("one is left");
+        assert!(left.state.step >= 1);
+        assert!(left.weights.values().flat_map(|array| &array.data).all(|v| v.is_finite()));
     }
-    let left = newest(&place, "wild").expect("one is left");
-    assert!(left.state.step >= 1);
-    assert!(left.weights.values().flat_map(|array| &array.data).all(|value| value.is_finite()));
+}
+
+/// All of a batch of nine, in a file; nothing to go back to where no checkpoint was written.
+#[test]
+fn a_large_batch_that_is_no_number_leaves_its_photos_in_a_file() {
+    let place = smoke::bright_place();
+    let wide = recipe("deiqt").replace("batch = 4", "batch = 9").replace("accumulate = 2", "");
+    place.file("deiqt.toml", wide);
+    let mut line = args("deiqt", "wide", &["--set", "train.schedule.base_lr=1e30"]);
+    line.extend(["--set", "train.schedule.warmup_epochs=0.0"]);
+    let at = line.iter().position(|arg| *arg == "--checkpoint-steps").expect("it is there");
+    line[at + 1] = "100";
+    let text = smoke::refused(place.biqa(&line));
+    let file = "wide/broken-batch.txt";
+    assert!(text.contains(&format!(" and 1 more, all in {file}); ")), "{text}");
+    let photos = place.read(file);
+    assert_eq!(photos.lines().count(), 9);
+    assert!(photos.lines().all(|photo| place.exists(photo)), "{photos}");
 }
 
 /// What `biqa train` says to recipes that are not quite right, as one text to be read in review.

@@ -27,11 +27,26 @@ fn a_loss_that_is_no_number_stops_the_run_and_leaves_its_checkpoint() {
     let digest = place.read("wild/run.json");
     let folder = place.path("wild/checkpoints");
     let left = Checkpoint::newest(&folder, &digest, &mut |_| ()).expect("readable");
-    assert!(left.expect("one is left").state.step >= 1);
+    let left = left.expect("one is left");
+    assert!(left.state.step >= 1);
     assert!(!place.exists("wild/best.safetensors"));
+    let weights = left.weights.values().flat_map(|array| &array.data);
+    assert!(weights.clone().count() > 0 && weights.clone().all(|value| value.is_finite()));
     // It is no use to go on, and that is said again.
     let text = refused(place.biqa(&args("wild", &["--resume"])));
     assert!(text.contains("lower the learning rate"), "{text}");
+}
+
+/// A finite loss, and a step after which the weights are none: no checkpoint holds them.
+#[test]
+fn weights_that_are_no_numbers_do_not_become_a_checkpoint() {
+    let place = place();
+    let beyond = RECIPE.replace("base_lr = 2e-3", "base_lr = 1e45");
+    place.file("smoke.toml", beyond.replace("warmup_epochs = 1.0", "warmup_epochs = 0.0"));
+    let text = refused(place.biqa(&args("wild", &[])));
+    assert!(text.contains("the value of a weight is "), "{text}");
+    assert!(text.contains("no checkpoint was written before"), "{text}");
+    assert!(smoke::names(&place.path("wild/checkpoints")).is_empty());
 }
 
 #[test]

@@ -369,7 +369,7 @@ impl<'a> Run<'a> {
     }
 
     fn checkpoint(&self, learner: &Learner) -> Result<(), TrainError> {
-        Checkpoint {
+        let checkpoint = Checkpoint {
             state: State {
                 stage: 0,
                 step: self.step,
@@ -388,8 +388,8 @@ impl<'a> Run<'a> {
             optimizer: learner.stepper.state(),
             best: Arrays::new(),
             method: learner.queued(),
-        }
-        .write(&self.folder.checkpoints())
+        };
+        self.folder.keep(&checkpoint, self.step)
     }
 }
 

@@ -140,6 +140,11 @@ impl Checkpoint {
         all[behind..].iter().chain(&all[..behind.saturating_sub(KEEP)]).try_for_each(|p| remove(p))
     }
 
+    /// Whether a run has written one.
+    pub fn any(dir: &Path) -> bool {
+        list(dir).is_ok_and(|places| !places.is_empty())
+    }
+
     /// The newest whole checkpoint of the run with this digest, if there is one. `passed_over` gets
     /// the folders of newer ones that are damaged.
     ///

@@ -52,6 +52,17 @@ pub fn validation(stage: usize, step: u64, scores: &[f64], photos: &[Photo]) -> 
 /// A correlation before fine-tuning that labels turned upside down explain best.
 const UPSIDE_DOWN: f64 = -0.3;
 
+/// Where a run goes on, from its first stage, 0, to behind the last of `stages`.
+pub fn resumed_at(stage: usize, stages: usize, step: u64) -> String {
+    if stage >= stages {
+        "resumed at its end: every step is made".to_owned()
+    } else if stages == 1 {
+        format!("resumed at step {step}")
+    } else {
+        format!("resumed at step {step} of stage {} of {stages}", stage + 1)
+    }
+}
+
 /// Says how well a network that was trained before does before this training.
 pub fn say_start(figures: &Validation, progress: &mut dyn Progress) {
     progress.note(&format!("before training: {}", figures.words()));

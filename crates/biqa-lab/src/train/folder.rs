@@ -43,6 +43,8 @@ impl Claim<'_> {
     pub fn check_vacant(self) -> Result<(), TrainError> {
         match (marker(self.out).exists(), self.resume) {
             (true, true) => Ok(()),
+            // Whatever was wrong before the first step is mended in the same folder.
+            (true, false) if !begun(self.out) => Ok(()),
             (true, false) => Err(TrainError::Exists { path: self.out.to_owned() }),
             (false, _) if self.out.is_file() => Err(TrainError::Taken {
                 path: self.out.to_owned(),
@@ -83,7 +85,7 @@ impl Folder {
             return Ok(());
         }
         let found = fs::read_to_string(&marker).map_err(|e| io(&marker, e))?;
-        if found.trim() != digest {
+        if found.trim() != digest && begun(out) {
             return Err(TrainError::OtherRun {
                 path: out.to_owned(),
                 other: claim.other(),
@@ -105,11 +107,11 @@ impl Folder {
         let claim = claim.into();
         let Claim { out, recipe_text, .. } = claim;
         let marker = marker(out);
-        fs::create_dir_all(out.join("checkpoints")).map_err(|e| io(out, e))?;
+        fs::create_dir_all(out.join(CHECKPOINTS)).map_err(|e| io(out, e))?;
         // Two runs that begin at once: the second must not write over the first one's marker.
         let lock = lock(out)?;
         Self::check(claim, digest)?;
-        if !marker.exists() {
+        if fs::read_to_string(&marker).ok().is_none_or(|there| there.trim() != digest) {
             write_atomic(&out.join("recipe.toml"), recipe_text.as_bytes())?;
             write_atomic(&marker, digest.as_bytes())?;
         }
@@ -120,13 +122,17 @@ impl Folder {
                 damaged.display()
             ));
         })?;
+        match fs::remove_file(out.join(BROKEN)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(out, e)),
+            _ => {}
+        }
         folder.cut_log(newest.as_ref().map_or(0, |checkpoint| checkpoint.state.log_bytes))?;
         Ok((folder, newest))
     }
 
     /// Where checkpoints are.
     pub fn checkpoints(&self) -> PathBuf {
-        self.path.join("checkpoints")
+        self.path.join(CHECKPOINTS)
     }
 
     /// Length of the log, for a checkpoint.
@@ -135,7 +141,7 @@ impl Folder {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.path.join("log.jsonl")
+        self.path.join(LOG)
     }
 
     fn cut_log(&mut self, bytes: u64) -> Result<(), TrainError> {
@@ -159,19 +165,21 @@ impl Folder {
         Ok(())
     }
 
-    /// The error of a step, from 1, behind which a weight is no number: it must not become a
-    /// checkpoint.
-    pub fn broken_weight(&self, value: f32, step: u64) -> TrainError {
-        TrainError::NotFinite {
-            what: "value of a weight",
-            value: f64::from(value),
-            step,
-            photos: "one of those since the last checkpoint".to_owned(),
-            checkpoints: self.checkpoints(),
+    /// Writes a checkpoint of the run's step `done`, from 1.
+    ///
+    /// # Errors
+    /// A weight that is no number: it must not become a checkpoint. A disk that takes no more.
+    pub fn keep(&self, checkpoint: &Checkpoint, done: u64) -> Result<(), TrainError> {
+        let mut weights = checkpoint.weights.values().flat_map(|array| &array.data);
+        if let Some(&value) = weights.find(|value| !value.is_finite()) {
+            let photos = "one of those since the last checkpoint".to_owned();
+            return Err(self.broken("value of a weight", f64::from(value), done, photos));
         }
+        checkpoint.write(&self.checkpoints())
     }
 
-    /// The error of a step, from 1, whose loss or gradient is no number; `names` are its photos.
+    /// The error of a step, from 1, whose loss or gradient is no number; `names` are its photos, of
+    /// which a long list is left in `broken-batch.txt`.
     pub fn not_finite<'n>(
         &self,
         loss: f64,
@@ -179,17 +187,43 @@ impl Folder {
         step: u64,
         names: impl Iterator<Item = &'n str>,
     ) -> TrainError {
-        let names: Vec<&str> = names.take(8).collect();
-        let photos = names.join(", ");
+        let names: Vec<&str> = names.collect();
+        let mut photos = names[..names.len().min(SHOWN)].join(", ");
+        if names.len() > SHOWN {
+            let path = self.path.join(BROKEN);
+            if let Err(error) = write_atomic(&path, (names.join("\n") + "\n").as_bytes()) {
+                return error;
+            }
+            let more = names.len() - SHOWN;
+            photos = format!("{photos} and {more} more, all in {}", path.display());
+        }
         let (what, value) =
             if loss.is_finite() { ("norm of the gradients", grad_norm) } else { ("loss", loss) };
-        TrainError::NotFinite { what, value, step, photos, checkpoints: self.checkpoints() }
+        self.broken(what, value, step, photos)
+    }
+
+    fn broken(&self, what: &'static str, value: f64, step: u64, photos: String) -> TrainError {
+        let path = self.checkpoints();
+        let left = if Checkpoint::any(&path) {
+            format!("the last finite checkpoint is in {}", path.display())
+        } else {
+            "no checkpoint was written before (--checkpoint-steps)".to_owned()
+        };
+        TrainError::NotFinite { what, value, step, photos, left }
     }
 }
 
+/// A batch's photos that an error names itself.
+const SHOWN: usize = 8;
+/// The photos of the step that was no number, where there are more; gone when the run goes on.
+const BROKEN: &str = "broken-batch.txt";
+
 /// What a run makes until its marker is there, and the marker, of which a kill may leave a part; a log
 /// may be written beside it from outside.
-const OWN: [&str; 6] = ["lock", "checkpoints", "recipe.toml", "items", "log.jsonl", MARKER];
+const OWN: [&str; 7] = ["lock", CHECKPOINTS, "recipe.toml", "items", LOG, BROKEN, MARKER];
+/// Folder and file of these.
+const CHECKPOINTS: &str = "checkpoints";
+const LOG: &str = "log.jsonl";
 /// The file that says whose folder it is.
 const MARKER: &str = "run.json";
 
@@ -204,6 +238,12 @@ pub fn foreign(folder: &Path, own: &[&str]) -> Option<String> {
         own.contains(&whole) || name.starts_with('.') || is_log
     };
     names.filter(|name| !is_own(name)).min()
+}
+
+/// Whether a run has made a step.
+fn begun(out: &Path) -> bool {
+    let logged = fs::metadata(out.join(LOG)).is_ok_and(|log| log.len() > 0);
+    logged || Checkpoint::any(&out.join(CHECKPOINTS))
 }
 
 fn marker(out: &Path) -> PathBuf {
@@ -228,6 +268,7 @@ fn io(path: &Path, source: std::io::Error) -> TrainError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Silent;
 
     #[test]
     fn what_a_kill_leaves_is_a_runs_and_anything_else_is_not() {
@@ -247,5 +288,40 @@ mod tests {
         assert!(why.contains("holds other things (notes.txt)"), "{why}");
         let why = vacant(&out.join("notes.txt")).expect_err("a file");
         assert!(why.contains("it is a file itself"), "{why}");
+    }
+
+    #[test]
+    fn a_run_that_made_no_step_gives_way_and_one_that_did_does_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("run");
+        let claim = |digest: &str, recipe_text| {
+            let claim = Claim { out: &out, resume: false, recipe_text };
+            Folder::claim(claim, digest, &mut Silent).map(|(folder, _)| folder)
+        };
+        drop(claim("first", "a = 1").expect("a new folder"));
+        let mut run = claim("second", "a = 2").expect("nothing was made");
+        assert_eq!(fs::read_to_string(out.join("recipe.toml")).expect("text"), "a = 2");
+        run.log(&"a step").expect("written");
+        drop(run);
+        let why = claim("third", "a = 3").expect_err("steps were made").to_string();
+        assert!(why.contains("already holds a run"), "{why}");
+    }
+
+    #[test]
+    fn a_long_batch_is_in_a_file_until_the_run_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let claim = Claim { out: folder.path(), resume: true, recipe_text: "" };
+        let (run, _) = Folder::claim(claim, "it", &mut Silent).expect("a folder");
+        let names: Vec<String> = (0..10).map(|i| format!("{i}.jpg")).collect();
+        let error = run.not_finite(f64::NAN, 1.0, 3, names.iter().map(String::as_str));
+        let text = error.to_string();
+        assert!(text.contains("the loss is NaN at step 3 (batch: 0.jpg, "), "{text}");
+        assert!(text.contains(", 7.jpg and 2 more, all in "), "{text}");
+        assert!(text.contains("no checkpoint was written before"), "{text}");
+        let file = folder.path().join(BROKEN);
+        assert_eq!(fs::read_to_string(&file).expect("text").lines().count(), 10);
+        drop(run);
+        Folder::claim(claim, "it", &mut Silent).expect("the same run");
+        assert!(!file.exists());
     }
 }

@@ -164,8 +164,8 @@ pub enum TrainError {
     },
     /// The loss is no number any more.
     #[error(
-        "the {what} is {value} at step {step} (batch: {photos}); the last finite checkpoint is in \
-         {checkpoints}: lower the learning rate or look at those photos"
+        "the {what} is {value} at step {step} (batch: {photos}); {left}: lower the learning rate or \
+         look at those photos"
     )]
     NotFinite {
         /// `loss`, or the gradients' norm.
@@ -174,9 +174,9 @@ pub enum TrainError {
         value: f64,
         /// The step.
         step: u64,
-        /// The batch's photos, the first few.
+        /// The batch's photos; of many the first ones, and the file that has all.
         photos: String,
-        /// Where the checkpoints are.
-        checkpoints: PathBuf,
+        /// Where the last checkpoint is, or that there is none.
+        left: String,
     },
 }

@@ -122,6 +122,10 @@ mod tests {
             Ok((first..first + 3).filter_map(|k| Rgb8::new(32, 32, levels(k))).collect())
         };
         let alone = seer.raw(&photos, crops).expect("scores");
+        let first = |photo: &Photo| Ok(crops(photo)?.into_iter().take(1).collect());
+        let single = seer.raw(&photos, first).expect("scores");
+        let mean = (single[2] + single[3] + single[4]) / 3.0;
+        assert_eq!(alone[2], mean, "the mean over its crops");
         // Rounded to 11 bits, crop by crop, then the mean.
         let rounded = half.raw(&photos, crops).expect("scores");
         for (rounded, plain) in rounded.iter().zip(&alone) {

@@ -23,7 +23,7 @@ use step::Sum;
 pub(super) use timed::bench;
 
 use super::checkpoint::{Checkpoint, State, Validation};
-use super::choose::say_start;
+use super::choose::{resumed_at, say_start};
 use super::ema::Ema;
 use super::folder::Folder;
 use super::optim::{AdamW, Group};
@@ -172,7 +172,7 @@ impl<'a, M: Method> Run<'a, M> {
             Some(checkpoint) => {
                 let State { stage, step, .. } = checkpoint.state;
                 let moved = checkpoint.state.moved_to(options.device.name());
-                progress.note(&format!("resumed at stage {stage}, step {step}{moved}"));
+                progress.note(&(resumed_at(stage, run.stages.len(), step) + &moved));
                 run.restored(net, checkpoint)?
             }
         };
@@ -398,13 +398,7 @@ impl<'a, M: Method> Run<'a, M> {
             arrays.retain(|name, _| !self.constants.contains_key(name));
             arrays
         };
-        let weights = collect(net);
-        let all = || weights.values().flat_map(|array| &array.data);
-        if let Some(&value) = all().find(|value| !value.is_finite()) {
-            let done = self.stage as u64 * self.plan.total + self.step;
-            return Err(self.folder.broken_weight(value, done));
-        }
-        Checkpoint {
+        let checkpoint = Checkpoint {
             state: State {
                 stage: self.stage,
                 step: self.step,
@@ -418,13 +412,14 @@ impl<'a, M: Method> Run<'a, M> {
                 run_digest: self.digest.clone(),
                 files: Vec::new(),
             },
-            weights: stored(weights),
+            weights: stored(collect(net)),
             ema: stored(ema_arrays),
             optimizer: optim.state(),
             best: stored(best),
             method: method.state(),
-        }
-        .write(&self.folder.checkpoints())
+        };
+        let done = self.stage as u64 * self.plan.total + self.step;
+        self.folder.keep(&checkpoint, done)
     }
 }
 

@@ -19,7 +19,7 @@ use step::{Context, pass, plan};
 use store::Store;
 
 use super::checkpoint::{Checkpoint, State, Validation};
-use super::choose::{say_start, validation};
+use super::choose::{resumed_at, say_start, validation};
 use super::ema::Ema;
 use super::folder::Folder;
 use super::optim::{AdamW, Group};
@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
                 "" => items_digest(recipe, options, &run.net), // written before it was kept
                 digest => digest.to_owned(),
             };
-            progress.note(&format!("resumed at stage {stage}, step {step}"));
+            progress.note(&resumed_at(stage, recipe.stages.len(), step));
         } else if start == Start::Backbone {
             run.net = run.standardised(progress)?;
         }
@@ -338,7 +338,7 @@ impl<'a> Run<'a> {
         optim: &AdamW,
         best: &Arrays,
     ) -> Result<(), TrainError> {
-        Checkpoint {
+        let checkpoint = Checkpoint {
             state: State {
                 stage: self.place.stage,
                 step: self.place.step,
@@ -359,8 +359,9 @@ impl<'a> Run<'a> {
             optimizer: optim.state(),
             best: best.clone(),
             method: Arrays::new(),
-        }
-        .write(&self.folder.checkpoints())
+        };
+        let done = self.steps_before(self.place.stage) + self.place.step;
+        self.folder.keep(&checkpoint, done)
     }
 }
 
