@@ -113,7 +113,8 @@ fn other(folder: &Path, take: usize) -> anyhow::Result<OtherSet> {
 /// The sources, and how many places could not be looked into.
 fn pictures(args: &TransferArgs) -> anyhow::Result<(Vec<PathBuf>, u64)> {
     let (mut pictures, mut troubles) = (Vec::new(), 0);
-    for item in Inputs::open(&args.paths)? {
+    let mut inputs = Inputs::open(&args.paths)?;
+    for item in &mut inputs {
         match item {
             Item::File(path) => pictures.push(path),
             Item::Trouble(path, error) => {
@@ -121,6 +122,9 @@ fn pictures(args: &TransferArgs) -> anyhow::Result<(Vec<PathBuf>, u64)> {
                 say(&format!("{}: {error}", shown(&path)));
             }
         }
+    }
+    if let Some(unread) = inputs.unread() {
+        say(&format!("warning: {unread}"));
     }
     if pictures.is_empty() {
         let names: Vec<String> = args.paths.iter().map(|p| shown(Path::new(p))).collect();

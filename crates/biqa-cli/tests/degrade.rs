@@ -69,6 +69,13 @@ fn a_folder_gets_a_manifest_and_a_stopped_run_goes_on() {
     let address: biqa_lab::degrade::Address = fields[2].parse().expect("an address");
     assert_eq!((fields[0], fields[1]), (&*format!("00_{}.png", address.file_stem()), "00.ppm"));
 
+    place.file("photos/a.heic", "not read");
+    let mut more = args;
+    more[3] = "beside";
+    let said = place.biqa(&more[..more.len() - 1]).ends(0).stderr;
+    assert!(said.contains("that this build does not read were left out: "), "{said}");
+    std::fs::remove_file(place.path("photos/a.heic")).expect("it is there");
+
     // As if the run had been stopped within the last picture's rows, its copies partly there.
     let last = paths(&manifest)[5].clone();
     let refused = place.biqa(&args).ends(2);

@@ -11,10 +11,17 @@ use biqa_lab::datasets::find;
 use biqa_lab::train::recipe::{Recipe, builtin, builtins};
 use common::Place;
 
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn text() -> String {
+    fs::read_to_string(root().join("docs/reproduce.md")).expect("the document")
+}
+
 /// The cells of every row of a table with a command: set, command, crops of a split.
 fn rows() -> Vec<[String; 3]> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reproduce.md");
-    let text = fs::read_to_string(path).expect("the document");
+    let text = text();
     let rows = text.lines().filter(|line| line.contains("| `biqa ")).map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         [cells[1], &cells[2].trim_matches('`').replace('\'', ""), cells[3]].map(str::to_owned)
@@ -46,6 +53,29 @@ fn every_command_is_taken_up_to_the_dataset_that_is_not_there() {
         let run = place.biqa(&words(&command)).ends(2);
         let expected = format!("error: cannot read {set}: No such file or directory");
         assert!(run.stderr.starts_with(&expected), "{command}: {}", run.stderr);
+    }
+}
+
+/// What stands between the tables: pre-trainings, transfers, tests on other sets.
+#[test]
+fn every_other_command_is_taken_up_to_what_is_not_there() {
+    let place = Place::new();
+    let text = text().replace('\'', "");
+    let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("biqa ")).collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for command in commands {
+        let words = words(command);
+        for recipe in words.iter().filter(|word| word.starts_with("recipes/")) {
+            place.file(recipe, fs::read(root().join(recipe)).expect("a recipe"));
+        }
+        let run = place.biqa(&words).ends(2);
+        let absent = ["IMAGENET", "resnet101-63fe2227.pth", "saqt", "LIVEC", "LIVEFB"];
+        let lacks = absent.iter().any(|name| {
+            run.stderr.starts_with(&format!("error: cannot read {name}"))
+                || run.stderr.starts_with(&format!("error: cannot read weights from {name}"))
+                || run.stderr.starts_with(&format!("error: {name}/train is not there"))
+        });
+        assert!(lacks, "{command}: {}", run.stderr);
     }
 }
 

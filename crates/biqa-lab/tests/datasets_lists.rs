@@ -256,7 +256,7 @@ fn absolute_paths_inside_the_root_are_taken_and_others_refused() {
     assert_eq!(
         release.refused("csv", &own()),
         "ROOT/labels.csv, line 3: \"/elsewhere/a.png\" is absolute and not inside ROOT; paths are \
-         relative to that folder"
+         relative to that folder (another one: --image-root beside --data, --root beside --dataset)"
     );
 }
 

@@ -191,3 +191,18 @@ fn a_clipped_step_is_the_step_of_the_scaled_gradient() {
 fn adamw_without_clip() -> AdamW {
     AdamW::new(AdamWConfig { clip_grad_norm: None, ..AdamWConfig::default() })
 }
+
+/// papers/deiqt.md, section 7: one number, three gradients.
+#[test]
+fn the_worked_example_of_three_steps() {
+    let config = AdamWConfig { clip_grad_norm: None, ..AdamWConfig::default() };
+    let mut optim = AdamW::new(config);
+    let number = |v: f32| Tensor::<1>::from_floats([v], &Device::flex());
+    let mut p = number(1.0);
+    for (gradient, expected) in [(0.5, 0.895), (-0.2, 0.855_964_4), (1.0, 0.782_770_8)] {
+        optim.begin_step();
+        p = optim.update("p", p, number(gradient), Group { lr: 0.1, decay: true });
+        let found = p.clone().into_scalar::<f32>();
+        assert!((found - expected).abs() < 2e-7, "{found}, not {expected}");
+    }
+}

@@ -53,6 +53,25 @@ fn every_recipe_of_a_pre_training_is_one_and_none_of_a_training() {
     }
 }
 
+/// A recipe's digest is of every number in it and of every default that it leaves out: none changes
+/// without being read in review.
+#[test]
+fn no_number_of_a_recipe_changes_unseen() {
+    let digest = |name: &str, path: &Path| {
+        if name.starts_with(PRETRAIN) {
+            PretrainRecipe::open(path, &[]).unwrap_or_else(|e| panic!("{e}")).0.digest()
+        } else {
+            Recipe::read(path).unwrap_or_else(|e| panic!("{e}")).digest()
+        }
+    };
+    let found: Vec<String> =
+        all().iter().map(|(name, path)| format!("{name} {}", digest(name, path))).collect();
+    let known: Vec<&str> = include_str!("recipes.txt").lines().collect();
+    let new: Vec<_> = found.iter().filter(|line| !known.contains(&line.as_str())).collect();
+    assert!(new.is_empty(), "lines of crates/biqa-lab/tests/recipes.txt that are to be: {new:#?}");
+    assert_eq!(found.len(), known.len(), "tests/recipes.txt names recipes that are not there");
+}
+
 #[test]
 fn every_method_has_a_tiny_recipe_of_the_same_budget_and_one_for_tests() {
     for method in NAMES {

@@ -127,6 +127,9 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
     table.end()?;
     if !args.run.quiet {
         inputs.nothing_found().iter().for_each(|nothing| say(&format!("warning: {nothing}")));
+        if let Some(unread) = inputs.unread() {
+            say(&format!("warning: {unread}"));
+        }
         let before = if before == 0 { String::new() } else { format!(", {before} before") };
         let copies = if made == 1 { "1 copy".to_owned() } else { format!("{made} copies") };
         say(&format!("{copies} of {}{before}", count(pictures, "picture")));

@@ -4,7 +4,7 @@
 use super::formats::FormatError;
 use super::registry;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Where something stands in a label file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,8 @@ pub enum DatasetError {
     },
     /// A path of the labels lies outside the root.
     #[error(
-        "{place}: {path:?} is absolute and not inside {root}; paths are relative to that folder"
+        "{place}: {path:?} is absolute and not inside {root}; paths are relative to that folder (another one: \
+         --image-root beside --data, --root beside --dataset)"
     )]
     Absolute {
         /// Where it stands.
@@ -224,7 +225,7 @@ pub enum DatasetError {
          the list{}",
         are(*count),
         first_of(names, place),
-        allowance(*allowed)
+        allowance(*allowed, names)
     )]
     MissingFiles {
         /// The folder searched.
@@ -345,9 +346,16 @@ fn first_of(names: &[String], place: &Place) -> String {
 }
 
 /// What may be done besides, where not everything is allowed yet.
-fn allowance(allowed: usize) -> String {
+fn allowance(allowed: usize, names: &[String]) -> String {
+    let leaves = |name: &String| {
+        let path = Path::new(name);
+        path.is_absolute() || path.components().any(|part| part == Component::ParentDir)
+    };
     match allowed {
         usize::MAX => String::new(),
+        _ if names.iter().any(leaves) => " (names lead from the folder downwards: give one that \
+            holds all pictures, with --image-root beside --data, with --root beside --dataset)"
+            .to_owned(),
         _ => format!(" (of a --dataset, --partial takes a part; allowed to lack: {allowed})"),
     }
 }

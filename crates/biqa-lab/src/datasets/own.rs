@@ -238,6 +238,9 @@ mod tests {
     fn paths_outside_the_root_are_not_found() {
         let folder = folder("path,score\n../labels.csv,3\n/etc/hosts,3\n", &[]);
         assert!(open("csv", folder.path(), &options()).is_err());
+        let folder = self::folder("path,score\na.png,4\n../labels.csv,3\n", &["a.png"]);
+        let error = open("csv", folder.path(), &options()).expect_err("outside").to_string();
+        assert!(error.contains("../labels.csv") && error.contains("--image-root"), "{error}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub fn read_scores(
         guessed += usize::from(name != manifest.rows[row].path);
         let number = table.number(record, value)?;
         if let Some((_, first)) = scores.insert(row, (number, record.line)) {
-            let of = if repeats.is_some() { "; choose one of the repeats" } else { "" };
+            let of = if repeats.is_some() { "; choose one of the repeats (--repeat)" } else { "" };
             let line = record.line;
             return Err(bad(format!("line {line}: {name:?} stands in line {first} already{of}")));
         }

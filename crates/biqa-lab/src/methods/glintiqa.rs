@@ -193,11 +193,10 @@ impl Method for GlintIqaMethod {
         let from = if arrays.is_empty() { Start::Fresh } else { Start::Backbone };
         let (mut all, given) = backbones(arrays);
         if from == Start::Backbone && !self.options.one_backbone && given.len() < 2 {
-            let (has, lacks) =
-                if given == [CNN] { ("a ResNet", "a ViT") } else { ("a ViT", "a ResNet") };
+            let (has, lacks) = if given == [CNN] { ("ResNet", "ViT") } else { ("ViT", "ResNet") };
             return Err(TrainError::Data(format!(
-                "glintiqa starts from two backbones, whose first stages are frozen, and {name} is \
-                 {has} alone: give {lacks} too, with another --init, or set \
+                "glintiqa starts from two backbones, whose first stages are frozen, and in {name} \
+                 there is a {has} and no {lacks}: give one too, with another --init, or set \
                  options.one_backbone = true to freeze random numbers"
             )));
         }

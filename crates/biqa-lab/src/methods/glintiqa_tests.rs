@@ -180,7 +180,7 @@ fn backbones_start_it_and_every_tensor_is_accounted_for() {
         }
     }
     let text = smoke().start(vit.clone(), "vit.pth", 5, &device).expect_err("one").to_string();
-    assert!(text.contains("vit.pth is a ViT alone: give a ResNet too"), "{text}");
+    assert!(text.contains("in vit.pth there is a ViT and no ResNet: give one too"), "{text}");
     let mut bad = vit;
     bad.remove("blocks.1.norm1.weight");
     bad.insert("blocks.9.norm1.weight".to_owned(), bad["norm.weight"].clone());

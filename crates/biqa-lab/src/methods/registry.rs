@@ -66,6 +66,9 @@ pub fn parse(method: &str, text: &str) -> Result<CropsRecipe, String> {
             config.check().map_err(in_config)?;
             Ok(Choice::Qpt(Box::new(QptMethod::new(config, options))))
         }),
+        pretraining if pretraining.ends_with("-pretrain") => Err(format!(
+            "method {pretraining:?} is a recipe for `biqa pretrain`; here one is trained on scores"
+        )),
         other => {
             let names = NAMES.map(|name| format!("{name:?}")).join(", ");
             Err(format!("method {other:?} can't be trained; expected \"lite\", {names}"))

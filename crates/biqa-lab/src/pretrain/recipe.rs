@@ -14,7 +14,7 @@ use super::overlap::PairConfig;
 use crate::degrade::{Plan, QptSpace};
 use crate::losses::qpt::QcConfig;
 use crate::train::TrainError;
-use crate::train::recipe::{Change, Init, from_toml, parse_with};
+use crate::train::recipe::{Change, Init, Kind, from_toml, parse_with};
 
 /// What a recipe's `method` must be.
 const METHOD: &str = "qpt-pretrain";
@@ -277,7 +277,15 @@ impl PretrainRecipe {
 
     /// Parses and checks a recipe's text; `path` stands for it in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, TrainError> {
-        let parsed = from_toml::<Self>(text).and_then(|recipe| recipe.check().map(|()| recipe));
+        let parsed = from_toml::<Kind>(text).and_then(|Kind { method }| {
+            if method != METHOD {
+                return Err(format!(
+                    "method is {method:?}, expected {METHOD:?} (other recipes are for biqa train)"
+                ));
+            }
+            let recipe: Self = from_toml(text)?;
+            recipe.check().map(|()| recipe)
+        });
         parsed.map_err(|reason| TrainError::Recipe { path: path.to_owned(), reason })
     }
 
@@ -291,12 +299,6 @@ impl PretrainRecipe {
 
     /// What is wrong with it, if anything.
     fn check(&self) -> Result<(), String> {
-        if self.method != METHOD {
-            let found = &self.method;
-            return Err(format!(
-                "method is {found:?}, expected {METHOD:?} (other recipes are for biqa train)"
-            ));
-        }
         self.network.check().map_err(|e| format!("network: {e}"))?;
         self.views.check().map_err(|e| format!("views: {e}"))?;
         if let Some(side) = self.network.side().filter(|&side| side as i64 != self.views.pair.patch)

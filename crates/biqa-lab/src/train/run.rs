@@ -184,8 +184,8 @@ fn check_data(options: &Options) -> Result<(), TrainError> {
         ));
     }
     for (part, photos) in [("train", &options.train), ("val", &options.val)] {
-        let first = photos[0].target;
-        if photos.iter().all(|p| p.target == first) {
+        let Photo { target, score: first, .. } = photos[0].clone();
+        if photos.iter().all(|p| p.target == target) {
             return data(format!(
                 "all {} scores of {part} are equal ({first}): there is nothing to learn; look at the \
                  column of scores, or share out the photos in another way",

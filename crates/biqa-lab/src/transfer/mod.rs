@@ -176,7 +176,8 @@ pub enum Range {
     Train,
 }
 
-/// The keys `transfer.*` of section 6. The defaults are the paper's code.
+/// The keys `transfer.*` of section 6. The defaults are the paper's code, but for the number of
+/// sources: all of them, where the paper takes 50,000 of KADIS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

@@ -65,13 +65,24 @@ fn scores_in_half_precision_are_near_and_the_weights_stay_as_they_are() {
 /// `D (1 + P + 3 p^2 + 1 + 2) + L (12 D^2 + 15 D)` and `16 D^2 + 19 D + K D + D`.
 #[test]
 fn other_sizes_follow_the_formula_of_the_specification() {
-    for preset in ["paper", "tiny"] {
-        let config = DeiqtConfig::preset(preset).expect("a preset");
+    let preset = |name| DeiqtConfig::preset(name).expect("a preset");
+    // Section 12 (3): that of the golden case `deiqt-small-forward`, whose file has 132,672 numbers.
+    let small = DeiqtConfig {
+        embed_dim: 48,
+        depth: 2,
+        num_heads: 4,
+        image_size: 64,
+        panel: 6,
+        ..DeiqtConfig::default()
+    };
+    assert_eq!(count(&Deiqt::new(&small, &Device::flex())).1, 132_672);
+    for config in [preset("paper"), preset("tiny"), small] {
         let DeiqtConfig { embed_dim: d, depth, panel, patch_size, .. } = config;
         let p = config.encoder().patches();
         let encoder = d * (1 + p + 3 * patch_size.pow(2) + 1 + 2) + depth * (12 * d * d + 15 * d);
         let head = 16 * d * d + 19 * d + panel * d + d;
-        assert_eq!(count(&Deiqt::new(&config, &Device::flex())).1, encoder + head, "{preset}");
+        let found = count(&Deiqt::new(&config, &Device::flex())).1;
+        assert_eq!(found, encoder + head, "{config:?}");
     }
 }
 

@@ -76,8 +76,9 @@ pub enum Keep {
 
 /// The part of a recipe that says which kind it is.
 #[derive(Deserialize)]
-struct Kind {
-    method: String,
+pub(crate) struct Kind {
+    /// The registry's name of the network, or that of the pre-training.
+    pub method: String,
 }
 
 /// The text of a recipe's file.
