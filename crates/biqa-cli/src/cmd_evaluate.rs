@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use biqa::record::Record;
 use biqa::scorer::Scorer;
-use biqa::weights::{Interval, Metrics, ModelCard, Precision, read, to_safetensors};
+use biqa::weights::{Ancestor, Interval, Metrics, ModelCard, Precision, read, to_safetensors};
 use biqa_lab::datasets::{Content, Manifest, open, smaller_than};
 use biqa_lab::evaluate::{
     Chosen, Evaluation, Measures, Scope, choose, compare, predict, read_scores, subject_of_scores,
@@ -16,6 +16,7 @@ use biqa_lab::results::{self, Figure, Method, Part, Subject, SubjectKind};
 use biqa_lab::sanity::{Ladder, Sanity, Step, measure};
 use biqa_lab::splits::{self, Rule};
 use biqa_lab::train::checkpoint::write_atomic;
+use biqa_lab::train::job::LISTED;
 
 use crate::args::{EvaluateArgs, MeasureArgs};
 use crate::exit::Exit;
@@ -30,7 +31,7 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", shown(folder)))?;
     }
-    let mut learned_from = false;
+    let mut known = None;
     if let (Some(Content::File(list)), None) = (&args.load.content, &args.split) {
         chosen.split = format!("of the list {}", list.display());
     }
@@ -56,15 +57,10 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
                 print_ladders(&sanity.map_err(anyhow::Error::msg)?)?;
                 return Ok(Exit::Fine);
             }
-            if let Some(warning) = seen_in_training(args, scorer.card(), &manifest, chosen.part) {
-                say(&format!("warning: {warning}"));
-                chosen.notes.push(warning);
-                learned_from = true;
-            } else if let Some(note) = unknown_overlap(scorer.card(), &manifest) {
-                if !args.run.quiet {
-                    say(&note);
-                }
-                chosen.notes.push(note);
+            known = overlap(args, scorer.card(), &manifest, chosen.part);
+            if let Some(overlap) = &known {
+                say(&format!("warning: {}", overlap.words()));
+                chosen.notes.push(overlap.words().to_owned());
             }
             let crop = scorer.card().view.side();
             if let Some(note) = crop.and_then(|side| smaller_than(&manifest, side)) {
@@ -88,7 +84,7 @@ pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
         _ => bail!("give one of --model, --weights and --scores, not several"),
     };
     if let (Some(weights), Some(path)) = (&args.weights, &args.card) {
-        stamp(args, &evaluation, learned_from, weights, path)?;
+        stamp(args, &evaluation, known.as_ref(), weights, path)?;
     }
     if let Some(folder) = &args.out {
         results::write(folder, &evaluation.results, &evaluation.images)?;
@@ -144,85 +140,126 @@ fn split(args: &EvaluateArgs) -> Option<splits::Options> {
     })
 }
 
-/// Why some of the photos may be the model's own training photos, if so, or those of a model that it
-/// was trained from.
-fn seen_in_training(
+/// Whether photos that are measured on are known to a model.
+enum Overlap {
+    /// Some may be among those it was trained or chosen on: why.
+    Seen(String),
+    /// Nobody can tell here: why.
+    Unknown(String),
+}
+
+impl Overlap {
+    fn words(&self) -> &str {
+        match self {
+            Self::Seen(why) | Self::Unknown(why) => why,
+        }
+    }
+
+    /// What a card says behind the number of photos.
+    fn caution(&self) -> &'static str {
+        match self {
+            Self::Seen(_) => ", not all of them new to it",
+            Self::Unknown(_) => ", perhaps not all of them new to it",
+        }
+    }
+}
+
+/// What is known of a model's photos, or of those of a model that it was trained from, and these.
+fn overlap(
     args: &EvaluateArgs,
     card: &ModelCard,
     manifest: &Manifest,
     part: Part,
-) -> Option<String> {
-    let (name, data) = (&card.name, &card.data);
-    if let Some(of) =
-        card.lineage().iter().find(|of| of.dataset == "saqt" && manifest.dataset == "kadid10k")
-    {
-        return Some(format!(
+) -> Option<Overlap> {
+    let inherited = |of: &&Ancestor| of.dataset == "saqt" && manifest.dataset == "kadid10k";
+    if let Some(of) = card.lineage().iter().find(inherited) {
+        return Some(Overlap::Seen(format!(
             "{} learnt labels transferred from KADID-10k ({}): what is measured here is new to it only \
              where its references were kept from it (--training-references)",
             of.name, of.split
-        ));
+        )));
     }
+    own_photos(args, card, manifest, part).or_else(|| before(card, manifest))
+}
+
+/// What is known by the models that this one was trained from.
+fn before(card: &ModelCard, manifest: &Manifest) -> Option<Overlap> {
+    let data = &card.data;
+    // By the same split of the same set what is new to the one is new to the other.
+    let as_own = |of: &Ancestor| of.dataset == data.dataset && of.split == data.split;
+    let of = data.ancestors.iter().find(|of| of.dataset == manifest.dataset && !as_own(of))?;
+    let (name, Ancestor { name: first, version, dataset, split }) = (&card.name, of);
+    Some(match dataset.as_str() {
+        "csv" => Overlap::Unknown(format!(
+            "{name} was trained from {first} {version}, and that on a list of somebody's own: whether photos \
+             of this one are in it can't be told here"
+        )),
+        _ => Overlap::Seen(format!(
+            "{name} was trained from {first} {version}, and that on photos of {dataset} ({split}): some of \
+             these photos may be among them"
+        )),
+    })
+}
+
+/// What is known by the model's own card.
+fn own_photos(
+    args: &EvaluateArgs,
+    card: &ModelCard,
+    manifest: &Manifest,
+    part: Part,
+) -> Option<Overlap> {
+    let (name, data) = (&card.name, &card.data);
     if data.dataset != manifest.dataset {
-        let of = data.ancestors.iter().find(|of| of.dataset == manifest.dataset)?;
-        return Some(format!(
-            "{name} was trained from {} {}, and that on photos of {} ({}): some of these photos may be \
-             among them",
-            of.name, of.version, of.dataset, of.split
-        ));
+        return None;
     }
     if data.manifest_digest != manifest.digest() {
-        // Two lists of one's own share a name and nothing else; of a part of a set only its list can
-        // tell whether its rows are those of the card.
-        let is_own = manifest.dataset == "csv";
-        let same_list = manifest.subset && part == Part::Test && is_list(args, &data.split);
-        return (!is_own && !same_list).then(|| {
-            format!(
+        return Some(if manifest.dataset == "csv" {
+            Overlap::Unknown(format!(
+                "{name} was trained on another list of somebody's own: whether photos of this one are in it \
+                 can't be told here"
+            ))
+        } else if manifest.subset && part == Part::Test && is_list(args, &data.split) {
+            Overlap::Unknown(format!(
+                "{name} was trained by a list of this name ({}): whether it is the same, a part of the set \
+                 can't tell",
+                data.split
+            ))
+        } else {
+            Overlap::Seen(format!(
                 "{name} was trained on photos of {} ({}); here contents, parts or labels are others, so \
                  some of these photos may be among them (--content takes the list it was trained with)",
                 data.dataset, data.split
-            )
+            ))
         });
     }
-    if part != Part::Test {
-        return Some(format!(
+    let seen = if part != Part::Test {
+        format!(
             "{name} was trained or chosen on these very labels ({}): only the test part of that split is \
              new to it",
             data.split
-        ));
-    }
-    if !is_split(args, &data.split) {
-        return Some(format!(
+        )
+    } else if !is_split(args, &data.split) {
+        format!(
             "{name} was trained and chosen by another split of these labels ({}): some of these photos are \
              among those it learned from",
             data.split
-        ));
-    }
-    data.split.starts_with(PUBLISHED).then(|| {
+        )
+    } else if data.split.starts_with(PUBLISHED) {
         format!(
             "the epoch of {name} was chosen on this very part ({}): its figures are too high",
             data.split
         )
-    })
+    } else {
+        return None;
+    };
+    Some(Overlap::Seen(seen))
 }
 
-/// What can't be told of two lists of one's own.
-fn unknown_overlap(card: &ModelCard, manifest: &Manifest) -> Option<String> {
-    let data = &card.data;
-    let both_own = data.dataset == "csv" && manifest.dataset == "csv";
-    (both_own && data.manifest_digest != manifest.digest()).then(|| {
-        format!(
-            "{} was trained on another list of somebody's own: whether photos of this one are in it can't \
-             be told here",
-            card.name
-        )
-    })
-}
-
-/// Whether a card's split is by the list of contents and parts that is given here.
+/// Whether a card's split is by a list of contents and parts of the name of the one that is given.
 fn is_list(args: &EvaluateArgs, card: &str) -> bool {
     let Some(Content::File(list)) = &args.load.content else { return false };
     let name = list.file_name().unwrap_or_default().to_string_lossy();
-    card.rsplit_once(' ').is_some_and(|(_, list)| list == name)
+    card.strip_prefix(LISTED).is_some_and(|list| list == name)
 }
 
 /// How a card's split begins where a protocol chose epochs on the test part.
@@ -273,7 +310,7 @@ fn measured(
 fn stamp(
     args: &EvaluateArgs,
     e: &Evaluation,
-    learned_from: bool,
+    known: Option<&Overlap>,
     weights: &Path,
     path: &Path,
 ) -> anyhow::Result<()> {
@@ -281,7 +318,7 @@ fn stamp(
     let mut card = card.with_context(|| format!("{} has no card", weights.display()))?;
     let repeat = &e.results.repeats[0];
     let part = word(e.results.protocol.part);
-    let seen = if learned_from { ", not all of them new to it" } else { "" };
+    let seen = known.map_or("", Overlap::caution);
     let on = format!("{} {part} ({} photos{seen})", args.dataset.name, repeat.images);
     card.metrics.retain(|m| m.on != on);
     let (srcc, plcc) = (interval(repeat.figures.srcc)?, interval(repeat.figures.plcc)?);

@@ -140,9 +140,9 @@ impl Checkpoint {
         all[behind..].iter().chain(&all[..behind.saturating_sub(KEEP)]).try_for_each(|p| remove(p))
     }
 
-    /// Whether a run has written one.
+    /// Whether a run may have written one: also where that can't be seen.
     pub fn any(dir: &Path) -> bool {
-        list(dir).is_ok_and(|places| !places.is_empty())
+        !list(dir).is_ok_and(|places| places.is_empty())
     }
 
     /// The newest whole checkpoint of the run with this digest, if there is one. `passed_over` gets

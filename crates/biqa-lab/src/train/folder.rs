@@ -44,7 +44,7 @@ impl Claim<'_> {
         match (marker(self.out).exists(), self.resume) {
             (true, true) => Ok(()),
             // Whatever was wrong before the first step is mended in the same folder.
-            (true, false) if !begun(self.out) => Ok(()),
+            (true, false) if is_bare(self.out) => Ok(()),
             (true, false) => Err(TrainError::Exists { path: self.out.to_owned() }),
             (false, _) if self.out.is_file() => Err(TrainError::Taken {
                 path: self.out.to_owned(),
@@ -85,7 +85,7 @@ impl Folder {
             return Ok(());
         }
         let found = fs::read_to_string(&marker).map_err(|e| io(&marker, e))?;
-        if found.trim() != digest && begun(out) {
+        if found.trim() != digest && !is_bare(out) {
             return Err(TrainError::OtherRun {
                 path: out.to_owned(),
                 other: claim.other(),
@@ -220,7 +220,8 @@ const BROKEN: &str = "broken-batch.txt";
 
 /// What a run makes until its marker is there, and the marker, of which a kill may leave a part; a log
 /// may be written beside it from outside.
-const OWN: [&str; 7] = ["lock", CHECKPOINTS, "recipe.toml", "items", LOG, BROKEN, MARKER];
+const OWN: [&str; 8] =
+    ["lock", CHECKPOINTS, "recipe.toml", "items", "sources.csv", LOG, BROKEN, MARKER];
 /// Folder and file of these.
 const CHECKPOINTS: &str = "checkpoints";
 const LOG: &str = "log.jsonl";
@@ -240,10 +241,10 @@ pub fn foreign(folder: &Path, own: &[&str]) -> Option<String> {
     names.filter(|name| !is_own(name)).min()
 }
 
-/// Whether a run has made a step.
-fn begun(out: &Path) -> bool {
+/// Whether a run has made no step and nothing else is there.
+fn is_bare(out: &Path) -> bool {
     let logged = fs::metadata(out.join(LOG)).is_ok_and(|log| log.len() > 0);
-    logged || Checkpoint::any(&out.join(CHECKPOINTS))
+    !logged && !Checkpoint::any(&out.join(CHECKPOINTS)) && foreign(out, &OWN).is_none()
 }
 
 fn marker(out: &Path) -> PathBuf {
@@ -303,6 +304,12 @@ mod tests {
         assert_eq!(fs::read_to_string(out.join("recipe.toml")).expect("text"), "a = 2");
         run.log(&"a step").expect("written");
         drop(run);
+        let log = out.join(LOG);
+        fs::rename(&log, folder.path().join(LOG)).expect("moved");
+        fs::write(out.join("best.safetensors"), "weights").expect("written");
+        assert!(claim("third", "a = 3").is_err(), "a model is there");
+        fs::remove_file(out.join("best.safetensors")).expect("removed");
+        fs::rename(folder.path().join(LOG), &log).expect("moved");
         let why = claim("third", "a = 3").expect_err("steps were made").to_string();
         assert!(why.contains("already holds a run"), "{why}");
     }

@@ -327,13 +327,21 @@ fn choose(manifest: &Manifest, seed: u64) -> Result<(Vec<usize>, Vec<usize>), Tr
     Ok((train, val))
 }
 
+/// How a card's split begins that is by a list of contents and parts; its file's name follows.
+pub const LISTED: &str = "content-safe list ";
+
 fn split_words(job: &Job, recipe: &Recipe) -> String {
-    match (&job.source, recipe.content()) {
-        (DataSource::Dataset { .. }, Some(list)) => format!("content-safe list {list}"),
-        (DataSource::Dataset { .. }, None) => "the dataset's own".to_owned(),
-        (DataSource::Labels { .. }, _) => {
-            "by content, a fifth over the range of the scores to choose on".to_owned()
+    let DataSource::Dataset { options, .. } = &job.source else {
+        return "by content, a fifth over the range of the scores to choose on".to_owned();
+    };
+    // What was asked for goes before the recipe's: see [`with_content`].
+    match (&options.content, recipe.content()) {
+        (Some(Content::File(list)), _) => {
+            format!("{LISTED}{}", list.file_name().unwrap_or_default().to_string_lossy())
         }
+        (Some(content), _) => format!("the dataset's own, content: {content}"),
+        (None, Some(list)) => format!("{LISTED}{list}"),
+        (None, None) => "the dataset's own".to_owned(),
     }
 }
 
