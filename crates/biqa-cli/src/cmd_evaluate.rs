@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use biqa::record::Record;
 use biqa::scorer::Scorer;
 use biqa::weights::{Ancestor, Interval, Metrics, ModelCard, Precision, read, to_safetensors};
-use biqa_lab::datasets::{Content, Manifest, open, smaller_than};
+use biqa_lab::datasets::{Content, Manifest, inherits, open, smaller_than};
 use biqa_lab::evaluate::{
     Chosen, Evaluation, Measures, Scope, choose, compare, predict, read_scores, subject_of_scores,
     warnings, word,
@@ -171,7 +171,7 @@ fn overlap(
     manifest: &Manifest,
     part: Part,
 ) -> Option<Overlap> {
-    let inherited = |of: &&Ancestor| of.dataset == "saqt" && manifest.dataset == "kadid10k";
+    let inherited = |of: &&Ancestor| inherits(&of.dataset, &manifest.dataset);
     if let Some(of) = card.lineage().iter().find(inherited) {
         return Some(Overlap::Seen(format!(
             "{} learnt labels transferred from KADID-10k ({}): what is measured here is new to it only \

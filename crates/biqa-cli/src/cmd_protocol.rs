@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use biqa::weights::Ancestor;
-use biqa_lab::datasets::{Manifest, Options, open};
+use biqa_lab::datasets::{Manifest, Options, inherits, open};
 use biqa_lab::protocol::{
     FIGURES, Group, Settings, SummaryBy, TrainOn, Watch, run as run_protocol,
 };
@@ -101,15 +101,18 @@ fn settings(args: &ProtocolArgs) -> anyhow::Result<Settings> {
 /// Labels transferred from KADID-10k that were or are learnt, to be tested on it, without `allow_leak`:
 /// each split wants a pre-training of its own (`papers/glintiqa.md`, leakage rule 2).
 fn seen(ancestors: &[Ancestor], sets: &[&str], allow_leak: bool) -> anyhow::Result<Option<String>> {
-    let transfer = ancestors.iter().find(|of| of.dataset == "saqt");
-    let learnt = match transfer {
+    let inherited =
+        |trained_on: &str| sets.last().is_some_and(|tested| inherits(trained_on, tested));
+    let learnt = match ancestors.iter().find(|of| inherited(&of.dataset)) {
         Some(Ancestor { name, version, split, .. }) => {
             Some(format!("the initial weights ({name} {version}) learnt labels ({split})"))
         }
-        None if sets.contains(&"saqt") => Some("what is trained on are labels".to_owned()),
+        None if sets.iter().any(|set| inherited(set)) => {
+            Some("what is trained on are labels".to_owned())
+        }
         None => None,
     };
-    if let (Some(learnt), Some(&"kadid10k")) = (learnt, sets.last()) {
+    if let Some(learnt) = learnt {
         let what = format!("{learnt} transferred from KADID-10k, and that is tested on");
         if allow_leak {
             return Ok(Some(format!("{what}: its references may be among them")));

@@ -50,6 +50,7 @@ pub use manifest::{Direction, Head, LabelScale, Manifest, Row, Split};
 pub use options::{Content, LabelForm, Options};
 pub use prepare::Preparation;
 pub use registry::{Recognised, Set, find, keys, recognise, sets};
+pub use saqt::inherits;
 pub use sizes::{no_pictures, smaller_than};
 
 use files::{Files, Wanted};

@@ -36,6 +36,12 @@ pub(super) static SET: Set = Set {
     read,
 };
 
+/// Whether labels of the one set are scores of the other, which is tested on: those of `saqt` are
+/// KADID-10k's (`papers/glintiqa.md`, leakage rule 2).
+pub fn inherits(trained_on: &str, tested: &str) -> bool {
+    trained_on == SET.key && tested == super::kadid10k::SET.key
+}
+
 fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError> {
     let names: Vec<String> = files.names("").into_iter().filter(|name| is_labels(name)).collect();
     if names.is_empty() {

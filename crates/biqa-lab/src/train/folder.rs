@@ -188,15 +188,16 @@ impl Folder {
         names: impl Iterator<Item = &'n str>,
     ) -> TrainError {
         let names: Vec<&str> = names.collect();
-        let mut photos = names[..names.len().min(SHOWN)].join(", ");
-        if names.len() > SHOWN {
-            let path = self.path.join(BROKEN);
-            if let Err(error) = write_atomic(&path, (names.join("\n") + "\n").as_bytes()) {
-                return error;
-            }
-            let more = names.len() - SHOWN;
-            photos = format!("{photos} and {more} more, all in {}", path.display());
-        }
+        let path = self.path.join(BROKEN);
+        // Where the file can't be written, the error itself is long: it must not be another one.
+        let is_short = names.len() <= SHOWN;
+        let photos =
+            if is_short || write_atomic(&path, (names.join("\n") + "\n").as_bytes()).is_err() {
+                names.join(", ")
+            } else {
+                let (first, more) = (names[..SHOWN].join(", "), names.len() - SHOWN);
+                format!("{first} and {more} more, all in {}", path.display())
+            };
         let (what, value) =
             if loss.is_finite() { ("norm of the gradients", grad_norm) } else { ("loss", loss) };
         self.broken(what, value, step, photos)
@@ -328,7 +329,11 @@ mod tests {
         let file = folder.path().join(BROKEN);
         assert_eq!(fs::read_to_string(&file).expect("text").lines().count(), 10);
         drop(run);
-        Folder::claim(claim, "it", &mut Silent).expect("the same run");
+        let (run, _) = Folder::claim(claim, "it", &mut Silent).expect("the same run");
         assert!(!file.exists());
+        // Its place is taken: what was wrong is said all the same, and all of the batch.
+        fs::create_dir(&file).expect("a folder");
+        let error = run.not_finite(f64::NAN, 1.0, 3, names.iter().map(String::as_str)).to_string();
+        assert!(error.contains("the loss is NaN") && error.contains(", 9.jpg);"), "{error}");
     }
 }
