@@ -134,6 +134,22 @@ fn another_run_does_not_go_on_with_a_folder() {
     assert_eq!(place.read("out/manifest.csv").lines().count(), 3);
 }
 
+#[test]
+fn two_runs_do_not_write_one_manifest() {
+    let place = Place::with_photos(1);
+    place.biqa(&RANDOM).ends(0);
+    let manifest = place.read("out/manifest.csv");
+    let other = std::fs::File::open(place.path("out/manifest.csv")).expect("it is there");
+    other.lock().expect("nobody else has it");
+    for how in ["--resume", "--force"] {
+        let said = place.biqa(&[&RANDOM[..], &[how]].concat()).ends(2).stderr;
+        assert!(said.contains("another run is writing out/manifest.csv"), "{said}");
+    }
+    assert_eq!(place.read("out/manifest.csv"), manifest);
+    other.unlock().expect("it was locked");
+    place.biqa(&[&RANDOM[..], &["--resume"]].concat()).ends(0);
+}
+
 /// A copy never takes the place of a picture that this command did not make.
 #[test]
 fn nothing_that_is_there_is_lost() {

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::args::DegradeArgs;
 use crate::exit::Exit;
 use crate::inputs::{Inputs, name_of};
+use crate::output::partial::lock;
 use crate::progress::Progress;
 use crate::shard::Shard;
 use crate::walk::Item;
@@ -183,8 +184,10 @@ impl Own {
             }
         } else if args.resume {
             own.same_run(&run)?;
+            alone(output)?;
             own.take_over(copies, output)?;
         } else if args.force {
+            alone(output)?;
             own.old = rows_of(&output.join(MANIFEST))?
                 .iter()
                 .filter_map(|row| below(output, row.get(0)?))
@@ -269,6 +272,15 @@ fn real(path: &Path) -> PathBuf {
     path
 }
 
+/// Refuses a folder whose manifest another run is writing.
+fn alone(output: &Path) -> anyhow::Result<()> {
+    let path = output.join(MANIFEST);
+    match fs::File::open(&path) {
+        Ok(file) => lock(&file, &path),
+        Err(_) => Ok(()), // none yet, or one that is looked at later and named then
+    }
+}
+
 /// A manifest's path below the folder; `None` for one that leads out of it.
 fn below(output: &Path, path: &str) -> Option<PathBuf> {
     let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
@@ -317,6 +329,7 @@ impl<'a> Table<'a> {
         write_atomic(&output.join(RUN), format!("{:#}\n", own.identity).as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", shown(&path)))?;
+        lock(&file, &path)?;
         let writer = csv::Writer::from_writer(BufWriter::new(file));
         Ok(Self { output, writer, failed: Vec::new() })
     }

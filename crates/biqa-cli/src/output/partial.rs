@@ -141,7 +141,7 @@ fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// Two runs into one file would mix their rows. File systems that cannot lock are trusted.
-fn lock(file: &File, path: &Path) -> anyhow::Result<()> {
+pub fn lock(file: &File, path: &Path) -> anyhow::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
             bail!("another run is writing {} (give each run its own -o)", shown(path))
