@@ -75,7 +75,7 @@ fn a_pre_training_killed_twenty_times_equals_one_that_was_not() {
         whole: "whole",
     }
     .survives();
-    for file in ["report.md", "sources.csv", "backbone.safetensors"] {
+    for file in ["report.html", "report.md", "sources.csv", "backbone.safetensors"] {
         let bytes = |out: &str| fs::read(whole().path(out).join(file)).expect("a file");
         assert!(bytes("killed") == bytes("whole"), "{file} differs");
     }
@@ -130,14 +130,18 @@ fn the_log_has_every_step_with_what_chance_would_cost_and_the_figures() {
             assert!(line[name].is_f64(), "{name}: {line}");
         }
     }
+    assert!(measured.iter().all(|line| line["kind"] == "measure"), "{measured:?}");
     let epochs: Vec<_> = measured.iter().filter_map(|line| line["epoch"].as_u64()).collect();
     assert_eq!(epochs, [0, 2, 4]);
-    for name in ["loss", "auc", "auc_features", "top1_content", "kind", "level", "ridge_srcc"] {
+    for name in ["loss", "auc", "auc_features", "top1_content", "operation", "level", "ridge_srcc"]
+    {
         assert!(measured.iter().all(|line| line[name].is_f64()), "{name}: {measured:?}");
     }
     let report = whole().read("whole/report.md");
     assert!(report.contains("16 pictures: 12 to learn from, 4 to measure on"), "{report}");
     assert!(report.contains("| linear probe, operation | "), "{report}");
+    let page = whole().read("whole/report.html");
+    assert!(page.matches("<svg").count() == 4 && !page.contains("NaN"), "{page}");
 }
 
 /// Of twelve pictures an epoch sees one step of four: the schedule is as short.
@@ -166,7 +170,11 @@ fn a_training_of_qpt_starts_from_it() {
     let (all, _) = read(&place.path("whole/pretrained.safetensors")).expect("both sides");
     let (plain, _) = read(&place.path("whole/backbone.safetensors")).expect("a backbone");
     for (name, array) in &plain {
-        assert_eq!(all.get(&format!("base_encoder.{name}")), Some(array), "{name}");
+        let whole = &all[&format!("base_encoder.{name}")];
+        assert_eq!(whole.shape, array.shape, "{name}");
+        // Half precision: eleven bits, and steps of 2^-24 next to 0.
+        let near = |(a, b): (&f32, &f32)| (a - b).abs() <= (a.abs() / 2048.0).max(3e-8);
+        assert!(whole.data.iter().zip(&array.data).all(near), "{name}");
     }
     assert!(all.contains_key("momentum_encoder.fc.3.weight") && all.contains_key("queue"));
     place.file("from.toml", recipe("qpt-smoke.toml"));
@@ -174,6 +182,9 @@ fn a_training_of_qpt_starts_from_it() {
     line.extend(["--init", "whole/pretrained.safetensors"]);
     place.biqa(&line).ends(0);
     assert!(place.exists("from/best.safetensors"));
+    let shown = place.biqa(&["models", "--weights", "from/best.safetensors"]).ends(0).stdout;
+    let behind = shown.lines().find(|line| line.contains("behind it")).unwrap_or(&shown);
+    assert!(behind.contains("qpt-pretrain-smoke") && behind.contains("without scores"), "{behind}");
 }
 
 /// What `biqa pretrain` says to what will not do, as one text to be read in review.

@@ -31,8 +31,8 @@ Examples:
 /// other pictures don't.
 ///
 /// RUN holds pretrained.safetensors (biqa train starts QPT from it), backbone.safetensors (the
-/// backbone under its own names), report.md (figures before and after, on pictures that were held
-/// out), sources.csv, log.jsonl and checkpoints. Pictures smaller than a patch are passed over and
+/// backbone under its own names), report.html and report.md (figures and curves, on pictures that were
+/// held out), sources.csv, log.jsonl and checkpoints. Pictures smaller than a patch are passed over and
 /// counted; those that can't be decoded are rows of the report.
 ///
 /// With --dataset a ridge regression from the backbone's features to the scores of a labelled set is

@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 
 use biqa::device::OpenDevice;
-use biqa::weights::{Precision, to_safetensors};
+use biqa::scorer::hex;
+use biqa::weights::{Ancestor, Precision, to_start};
+use sha2::{Digest, Sha256};
 
 use super::measure::{Figures, Labelled};
 use super::recipe::PretrainRecipe;
-use super::report::{REPORT, markdown};
+use super::report::{losses, page};
 use super::run::{Options, run};
 use super::sources::{Part, SOURCES, Sorting, Source, sort};
 use super::start::exported;
 use crate::datasets;
+use crate::report::{html, markdown};
 use crate::train::checkpoint::write_atomic;
-use crate::train::folder::Claim;
+use crate::train::folder::{Claim, LOG};
 use crate::train::initial::Initial;
 use crate::train::job::parts;
 use crate::train::recipe::Change;
@@ -22,8 +25,12 @@ use crate::train::{Progress, TrainError};
 
 /// Both sides, under the names of `papers/qpt.md`, section 5: `biqa train` starts QPT from it.
 pub const WEIGHTS: &str = "pretrained.safetensors";
-/// The backbone alone, under the names of its own files.
+/// The backbone alone, under the names of its own files, in half precision unless a number is too large.
 pub const BACKBONE: &str = "backbone.safetensors";
+/// Figures and curves for people.
+pub const PAGE: &str = "report.html";
+/// The same as Markdown.
+const TWIN: &str = "report.md";
 /// Steps between checkpoints.
 const CHECKPOINT_STEPS: u64 = 200;
 
@@ -120,17 +127,40 @@ pub fn pretrain(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made,
         },
     };
     let outcome = run(&options, progress)?;
-    let [weights, backbone, report] = [WEIGHTS, BACKBONE, REPORT].map(|name| job.out.join(name));
+    let [weights, backbone, report] = [WEIGHTS, BACKBONE, PAGE].map(|name| job.out.join(name));
     let plain = exported(&options.recipe.network, &outcome.weights);
-    for (path, arrays) in [(&weights, &outcome.weights), (&backbone, &plain)] {
-        write_atomic(path, &to_safetensors(arrays, None, Precision::F32))?;
-    }
-    write_atomic(&report, markdown(&options, &outcome.figures).as_bytes())?;
+    let lineage = lineage(&options);
+    write_atomic(&weights, &to_start(&outcome.weights, &lineage, Precision::F32))?;
+    write_atomic(&backbone, &to_start(&plain, &lineage, Precision::half_for(&plain)))?;
+    let document = page(&options, &outcome.figures, &losses(&job.out.join(LOG))?);
+    write_atomic(&report, html::render(&document).as_bytes())?;
+    write_atomic(&job.out.join(TWIN), markdown::render(&document, PAGE).as_bytes())?;
     let ends = (outcome.figures.first().copied(), outcome.figures.last().copied());
     let (Some(before), Some(after)) = ends else {
         return Err(TrainError::Data("the run has measured nothing".to_owned()));
     };
     Ok(Made { weights, backbone, report, before, after, unreadable })
+}
+
+/// What the cards of models that begin from this one say of it and of what it began from.
+fn lineage(options: &Options) -> Vec<Ancestor> {
+    let mut pictures = Sha256::new();
+    let learnt = options.sources.rows.iter().filter(|row| row.part == Part::Train);
+    for row in learnt.clone() {
+        pictures.update(format!("{},{}\n", row.name, row.bytes));
+    }
+    let own = Ancestor {
+        name: options.recipe.name.clone(),
+        version: options.recipe.digest()[..12].to_owned(),
+        dataset: "pictures without scores".to_owned(),
+        split: format!(
+            "{} of them, sha256 {} of their names and sizes, seed {}",
+            learnt.count(),
+            &hex(&pictures.finalize())[..12],
+            options.seed
+        ),
+    };
+    std::iter::once(own).chain(options.init.ancestors.iter().cloned()).collect()
 }
 
 /// The labelled set: its training part to fit on, the part that chooses to try it on. Its test part

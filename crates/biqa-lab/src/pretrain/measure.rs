@@ -51,7 +51,7 @@ pub struct Figures {
     /// The same by the backbone's features.
     pub auc_features: Option<f64>,
     /// Share of patches whose operation a linear probe names; chance is 1 of the operations.
-    pub kind: Option<f64>,
+    pub operation: Option<f64>,
     /// Share of patches whose level, of five, a linear probe names.
     pub level: Option<f64>,
     /// SRCC of a ridge regression to the scores of a labelled set, on its other photos.
@@ -70,7 +70,7 @@ impl Figures {
             ("key first among content negatives", self.top1_content),
             ("same degraded picture against other degradation, AUC", self.auc),
             ("the same by the backbone's features, AUC", self.auc_features),
-            ("linear probe, operation", self.kind),
+            ("linear probe, operation", self.operation),
             ("linear probe, level of five", self.level),
             ("ridge on the labelled set, SRCC", self.ridge_srcc),
         ]
@@ -88,7 +88,7 @@ impl Figures {
             word(self.loss),
             self.chance,
             word(self.auc),
-            word(self.kind),
+            word(self.operation),
             word(self.level)
         )
     }
@@ -180,7 +180,7 @@ impl<'a> Measure<'a> {
         same.extend(more);
         other.extend(others);
         let (same_f, other_f) = Similar::new(f1, f2, None).same_and_other(ids);
-        let [kind, level] = self.probed(net)?;
+        let [operation, level] = self.probed(net)?;
         Ok(Figures {
             epoch,
             step,
@@ -192,7 +192,7 @@ impl<'a> Measure<'a> {
             top1_content: top1.content,
             auc: area(&same, &other),
             auc_features: area(&same_f, &other_f),
-            kind,
+            operation,
             level,
             ridge_srcc: self.correlated(net)?,
         })

@@ -76,7 +76,7 @@ fn log(run: &Run, repeat: &Repeat) -> Result<Vec<[f64; 2]>, String> {
     let mut steps = Vec::new();
     for (i, line) in text.lines().enumerate() {
         match serde_json::from_str::<Step>(line) {
-            Ok(step) if step.loss.is_finite() => steps.push(step),
+            Ok(Step { step, loss }) if loss.is_finite() => steps.push([step as f64, loss]),
             Ok(_) => {}
             Err(error) => {
                 let (line, path) = (i + 1, path.display());
@@ -84,10 +84,15 @@ fn log(run: &Run, repeat: &Repeat) -> Result<Vec<[f64; 2]>, String> {
             }
         }
     }
+    Ok(thinned(&steps))
+}
+
+/// Losses by step as few enough places for a curve: each is the mean over its steps.
+pub(crate) fn thinned(steps: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let chunk = steps.len().div_ceil(PLACES).max(1);
-    let place = |steps: &[Step]| {
-        let loss = steps.iter().map(|s| s.loss).sum::<f64>() / steps.len() as f64;
-        [steps[steps.len() - 1].step as f64, loss]
+    let place = |steps: &[[f64; 2]]| {
+        let loss = steps.iter().map(|[_, loss]| loss).sum::<f64>() / steps.len() as f64;
+        [steps[steps.len() - 1][0], loss]
     };
-    Ok(steps.chunks(chunk).map(place).collect())
+    steps.chunks(chunk).map(place).collect()
 }

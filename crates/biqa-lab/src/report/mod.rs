@@ -5,14 +5,14 @@
 
 mod between;
 mod compare;
-mod curves;
+pub(crate) mod curves;
 mod data;
 mod detail;
 pub mod document;
 mod findings;
-mod html;
-mod markdown;
-mod plots;
+pub(crate) mod html;
+pub(crate) mod markdown;
+pub(crate) mod plots;
 mod seeds;
 mod summary;
 mod svg;

@@ -223,9 +223,10 @@ const BROKEN: &str = "broken-batch.txt";
 /// may be written beside it from outside.
 const OWN: [&str; 8] =
     ["lock", CHECKPOINTS, "recipe.toml", "items", "sources.csv", LOG, BROKEN, MARKER];
-/// Folder and file of these.
+/// Folder of these.
 const CHECKPOINTS: &str = "checkpoints";
-const LOG: &str = "log.jsonl";
+/// A line a step.
+pub const LOG: &str = "log.jsonl";
 /// The file that says whose folder it is.
 const MARKER: &str = "run.json";
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use biqa::models::csfiqa::{Concentration, llama_arrays};
 use biqa::scorer::{Scorer, hex};
-use biqa::weights::{Ancestor, Arrays, ModelCard, read, read_safetensors};
+use biqa::weights::{Ancestor, Arrays, lineage, read, read_safetensors};
 use sha2::{Digest, Sha256};
 
 use super::TrainError;
@@ -35,7 +35,8 @@ pub struct Initial {
     pub name: String,
     /// SHA-256 of the file; of several, of their digests one after the other. Empty for chance.
     pub digest: String,
-    /// The models that the weights are of, by the files' cards, and those that these began from.
+    /// The models and pre-trainings that the weights are of, by the files themselves, and those that
+    /// these began from.
     pub ancestors: Vec<Ancestor>,
 }
 
@@ -76,8 +77,8 @@ impl Initial {
                 });
             }
             digests.push(found);
-            let (arrays, card) = read(path)?;
-            all.ancestors.extend(card.iter().flat_map(ModelCard::lineage));
+            let (arrays, _) = read(path)?;
+            all.ancestors.extend(lineage(&bytes, &path.display().to_string())?);
             all.add(path, arrays)?;
         }
         all.digest = match &digests[..] {

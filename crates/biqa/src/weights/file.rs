@@ -7,14 +7,20 @@ use std::io::Write;
 use std::path::Path;
 
 use half::{bf16, f16};
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype, SafeTensors};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::pth::{is_pytorch, read_pth};
-use super::{Array, Arrays, ModelCard, WeightsError};
+use super::{Ancestor, Array, Arrays, ModelCard, WeightsError};
 
 /// The metadata key of the model card inside a safetensors file.
 const CARD_KEY: &str = "biqa";
+/// The metadata key of what weights without a card were made from.
+const LINEAGE_KEY: &str = "biqa-lineage";
+/// The largest number of half precision.
+const LARGEST_F16: f32 = 65_504.0;
 
 /// How many bits a number takes in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,12 @@ impl Precision {
     /// Half precision where it loses nothing, as with arrays that came from such a file.
     pub fn least_for(arrays: &Arrays) -> Self {
         let fits = |v: &f32| f16::from_f32(*v).to_f32().to_bits() == v.to_bits();
+        if arrays.values().all(|array| array.data.iter().all(fits)) { Self::F16 } else { Self::F32 }
+    }
+
+    /// Half precision unless a number is too large for it.
+    pub fn half_for(arrays: &Arrays) -> Self {
+        let fits = |v: &f32| v.abs() <= LARGEST_F16;
         if arrays.values().all(|array| array.data.iter().all(fits)) { Self::F16 } else { Self::F32 }
     }
 }
@@ -55,13 +67,7 @@ pub fn read_safetensors(
         reason,
     };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| format(e.to_string()))?;
-    let card = match metadata.metadata().as_ref().and_then(|m| m.get(CARD_KEY)) {
-        Some(text) => Some(
-            serde_json::from_str(text)
-                .map_err(|e| WeightsError::Card { name: name.to_owned(), reason: e.to_string() })?,
-        ),
-        None => None,
-    };
+    let card = of_key(&metadata, CARD_KEY, name)?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| format(e.to_string()))?;
     let mut arrays = Arrays::new();
     for (tensor, view) in file.iter() {
@@ -73,6 +79,38 @@ pub fn read_safetensors(
         arrays.insert(tensor.to_owned(), Array { shape: view.shape().to_vec(), data });
     }
     Ok((arrays, card))
+}
+
+/// What the weights of a file were made from, the nearest first: the model of its card and those
+/// behind it, or what a file without a card says of itself. A PyTorch file says nothing.
+///
+/// # Errors
+/// Bytes of neither format; a card or a lineage that can't be read.
+pub fn lineage(bytes: &[u8], name: &str) -> Result<Vec<Ancestor>, WeightsError> {
+    if is_pytorch(bytes) {
+        return Ok(Vec::new());
+    }
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| WeightsError::Format {
+        name: name.to_owned(),
+        format: "safetensors",
+        reason: e.to_string(),
+    })?;
+    let card: Option<ModelCard> = of_key(&metadata, CARD_KEY, name)?;
+    match card {
+        Some(card) => Ok(card.lineage()),
+        None => Ok(of_key(&metadata, LINEAGE_KEY, name)?.unwrap_or_default()),
+    }
+}
+
+fn of_key<T: DeserializeOwned>(
+    metadata: &Metadata,
+    key: &str,
+    name: &str,
+) -> Result<Option<T>, WeightsError> {
+    let text = metadata.metadata().as_ref().and_then(|m| m.get(key));
+    text.map(|text| serde_json::from_str(text))
+        .transpose()
+        .map_err(|e| WeightsError::Card { name: name.to_owned(), reason: e.to_string() })
 }
 
 /// Writes arrays, with the card where there is one. The bytes are a function of the arguments.
@@ -91,11 +129,24 @@ pub fn write_safetensors(
 
 /// The bytes of a safetensors file.
 pub fn to_safetensors(arrays: &Arrays, card: Option<&ModelCard>, precision: Precision) -> Vec<u8> {
+    with_metadata(arrays, card.map(|card| (CARD_KEY, card)), precision)
+}
+
+/// The bytes of a safetensors file that is no model yet and says what it was made from.
+pub fn to_start(arrays: &Arrays, lineage: &[Ancestor], precision: Precision) -> Vec<u8> {
+    with_metadata(arrays, Some((LINEAGE_KEY, lineage)), precision)
+}
+
+fn with_metadata<T: Serialize + ?Sized>(
+    arrays: &Arrays,
+    about: Option<(&str, &T)>,
+    precision: Precision,
+) -> Vec<u8> {
     let views: Vec<(&str, View)> =
         arrays.iter().map(|(name, array)| (name.as_str(), View { array, precision })).collect();
-    let metadata = card.map(|card| {
-        let text = serde_json::to_string(card).expect("a card is plain data and always serialises");
-        HashMap::from([(CARD_KEY.to_owned(), text)])
+    let metadata = about.map(|(key, about)| {
+        let text = serde_json::to_string(about).expect("plain data always serialises");
+        HashMap::from([(key.to_owned(), text)])
     });
     safetensors::serialize(views, metadata).expect("sizes and shapes of an Array agree")
 }

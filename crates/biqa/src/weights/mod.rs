@@ -11,7 +11,9 @@ mod partial;
 mod pth;
 
 pub use card::{Ancestor, Data, Interval, Metrics, ModelCard, Scale, ScaleError};
-pub use file::{Precision, read, read_safetensors, to_safetensors, write_safetensors};
+pub use file::{
+    Precision, lineage, read, read_safetensors, to_safetensors, to_start, write_safetensors,
+};
 pub use module::{ParamPath, Value, collect, freeze, host, load, visit};
 pub use partial::read_some;
 pub use pth::read_pth;
