@@ -70,7 +70,7 @@ pub struct Made {
     pub weights: PathBuf,
     /// The backbone alone.
     pub backbone: PathBuf,
-    /// The table of before and after.
+    /// Figures and curves, as a page.
     pub report: PathBuf,
     /// Before the first step.
     pub before: Figures,
