@@ -1,27 +1,28 @@
 //! `biqa evaluate`: how well a model, or anybody's numbers, agree with people on a dataset.
 
+mod overlap;
+
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use biqa::record::Record;
 use biqa::scorer::Scorer;
-use biqa::weights::{Ancestor, Interval, Metrics, ModelCard, Precision, read, to_safetensors};
-use biqa_lab::datasets::{Content, Manifest, inherits, open, smaller_than};
+use biqa::weights::{Interval, Metrics, Precision, read, to_safetensors};
+use biqa_lab::datasets::{Content, Manifest, open, smaller_than};
 use biqa_lab::evaluate::{
     Chosen, Evaluation, Measures, Scope, choose, compare, predict, read_scores, subject_of_scores,
     warnings, word,
 };
-use biqa_lab::protocol::ALL_OF;
-use biqa_lab::results::{self, Figure, Method, Part, Subject, SubjectKind};
+use biqa_lab::results::{self, Figure, Method, Subject, SubjectKind};
 use biqa_lab::sanity::{Ladder, Sanity, Step, measure};
-use biqa_lab::splits::{self, Rule};
+use biqa_lab::splits;
 use biqa_lab::train::checkpoint::write_atomic;
-use biqa_lab::train::job::LISTED;
 
 use crate::args::{EvaluateArgs, MeasureArgs};
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::words::{out, say, shown};
+use overlap::{Overlap, overlap};
 
 pub fn run(args: &EvaluateArgs) -> anyhow::Result<Exit> {
     check_outputs(args)?;
@@ -138,155 +139,6 @@ fn split(args: &EvaluateArgs) -> Option<splits::Options> {
         allow_leak: args.shared.allow_leak,
         group_equal_bytes: args.shared.group_equal_bytes,
     })
-}
-
-/// Whether photos that are measured on are known to a model.
-enum Overlap {
-    /// Some may be among those it was trained or chosen on: why.
-    Seen(String),
-    /// Nobody can tell here: why.
-    Unknown(String),
-}
-
-impl Overlap {
-    fn words(&self) -> &str {
-        match self {
-            Self::Seen(why) | Self::Unknown(why) => why,
-        }
-    }
-
-    /// What a card says behind the number of photos.
-    fn caution(&self) -> &'static str {
-        match self {
-            Self::Seen(_) => ", not all of them new to it",
-            Self::Unknown(_) => ", perhaps not all of them new to it",
-        }
-    }
-}
-
-/// What is known of a model's photos, or of those of a model that it was trained from, and these.
-fn overlap(
-    args: &EvaluateArgs,
-    card: &ModelCard,
-    manifest: &Manifest,
-    part: Part,
-) -> Option<Overlap> {
-    let inherited = |of: &&Ancestor| inherits(&of.dataset, &manifest.dataset);
-    if let Some(of) = card.lineage().iter().find(inherited) {
-        return Some(Overlap::Seen(format!(
-            "{} learnt labels transferred from KADID-10k ({}): what is measured here is new to it only \
-             where its references were kept from it (--training-references)",
-            of.name, of.split
-        )));
-    }
-    own_photos(args, card, manifest, part).or_else(|| before(card, manifest))
-}
-
-/// What is known by the models that this one was trained from.
-fn before(card: &ModelCard, manifest: &Manifest) -> Option<Overlap> {
-    let data = &card.data;
-    // By the same split of the same set what is new to the one is new to the other.
-    let as_own = |of: &Ancestor| of.dataset == data.dataset && of.split == data.split;
-    let of = data.ancestors.iter().find(|of| of.dataset == manifest.dataset && !as_own(of))?;
-    let (name, Ancestor { name: first, version, dataset, split }) = (&card.name, of);
-    Some(match dataset.as_str() {
-        "csv" => Overlap::Unknown(format!(
-            "{name} was trained from {first} {version}, and that on a list of somebody's own: whether photos \
-             of this one are in it can't be told here"
-        )),
-        _ => Overlap::Seen(format!(
-            "{name} was trained from {first} {version}, and that on photos of {dataset} ({split}): some of \
-             these photos may be among them"
-        )),
-    })
-}
-
-/// What is known by the model's own card.
-fn own_photos(
-    args: &EvaluateArgs,
-    card: &ModelCard,
-    manifest: &Manifest,
-    part: Part,
-) -> Option<Overlap> {
-    let (name, data) = (&card.name, &card.data);
-    if data.dataset != manifest.dataset {
-        return None;
-    }
-    if data.manifest_digest != manifest.digest() {
-        return Some(if manifest.dataset == "csv" {
-            Overlap::Unknown(format!(
-                "{name} was trained on another list of somebody's own: whether photos of this one are in it \
-                 can't be told here"
-            ))
-        } else if manifest.subset && part == Part::Test && is_list(args, &data.split) {
-            Overlap::Unknown(format!(
-                "{name} was trained by a list of this name ({}): whether it is the same, a part of the set \
-                 can't tell",
-                data.split
-            ))
-        } else {
-            Overlap::Seen(format!(
-                "{name} was trained on photos of {} ({}); here contents, parts or labels are others, so \
-                 some of these photos may be among them (--content takes the list it was trained with)",
-                data.dataset, data.split
-            ))
-        });
-    }
-    let seen = if part != Part::Test {
-        format!(
-            "{name} was trained or chosen on these very labels ({}): only the test part of that split is \
-             new to it",
-            data.split
-        )
-    } else if !is_split(args, &data.split) {
-        format!(
-            "{name} was trained and chosen by another split of these labels ({}): some of these photos are \
-             among those it learned from",
-            data.split
-        )
-    } else if data.split.starts_with(PUBLISHED) {
-        format!(
-            "the epoch of {name} was chosen on this very part ({}): its figures are too high",
-            data.split
-        )
-    } else {
-        return None;
-    };
-    Some(Overlap::Seen(seen))
-}
-
-/// Whether a card's split is by a list of contents and parts of the name of the one that is given.
-fn is_list(args: &EvaluateArgs, card: &str) -> bool {
-    let Some(Content::File(list)) = &args.load.content else { return false };
-    let name = list.file_name().unwrap_or_default().to_string_lossy();
-    card.strip_prefix(LISTED).is_some_and(|list| list == name)
-}
-
-/// How a card's split begins where a protocol chose epochs on the test part.
-const PUBLISHED: &str = "published ";
-
-/// Whether a card speaks of the split that is asked for. `biqa train` trains on the set's own parts;
-/// `biqa protocol` writes form, index, rule and seed.
-fn is_split(args: &EvaluateArgs, card: &str) -> bool {
-    if card.starts_with(ALL_OF) {
-        return false;
-    }
-    let by_protocol = card.starts_with("honest ") || card.starts_with(PUBLISHED);
-    let Some(rule) = args.split.as_ref().filter(|rule| **rule != Rule::Official) else {
-        return !by_protocol || card.contains(" of official, seed ");
-    };
-    let Some((before, seed)) = card.rsplit_once(", seed ") else { return false };
-    let Some((form_and_index, of)) = before.split_once(" of ") else { return false };
-    let is_rule = match (rule, of.parse()) {
-        // The same lists, from wherever they were named.
-        (Rule::File(here), Ok(Rule::File(there))) => here.file_name() == there.file_name(),
-        (_, there) => there.is_ok_and(|there: Rule| there == *rule),
-    };
-    // Where a rule holds one split, the index is a training seed's.
-    let is_index = splits::held(rule).is_ok_and(|held| held == Some(1))
-        || form_and_index.ends_with(&format!(" {}", args.index));
-    let is_seed = *rule != Rule::Biqa || seed == args.shared.seed.to_string();
-    is_rule && is_index && is_seed
 }
 
 /// As the lab takes it.

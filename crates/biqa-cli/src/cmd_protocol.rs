@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use biqa::weights::Ancestor;
+use biqa::weights::{Ancestor, WITHOUT_SCORES};
 use biqa_lab::datasets::{Manifest, Options, inherits, open};
 use biqa_lab::protocol::{
     FIGURES, Group, Settings, SummaryBy, TrainOn, Watch, run as run_protocol,
@@ -124,11 +124,20 @@ fn seen(ancestors: &[Ancestor], sets: &[&str], allow_leak: bool) -> anyhow::Resu
     }
     // Two lists of one's own share a name and nothing else.
     let trained_on = |of: &&Ancestor| of.dataset != "csv" && sets.contains(&of.dataset.as_str());
-    Ok(ancestors.iter().find(trained_on).map(|Ancestor { name, version, dataset, split }| {
+    let scored = ancestors.iter().find(trained_on).map(|Ancestor { name, version, dataset, split }| {
         format!(
             "the initial weights ({name} {version}) were trained on photos of {dataset} ({split}): \
              photos that are tested on may be among them, so these figures are too good"
         )
+    });
+    let unscored = ancestors.iter().find(|of| of.dataset == WITHOUT_SCORES);
+    Ok(scored.or_else(|| {
+        unscored.map(|Ancestor { name, version, dataset, split }| {
+            format!(
+                "the initial weights ({name} {version}) learnt from {dataset} ({split}): photos that are \
+                 tested on may be among them"
+            )
+        })
     }))
 }
 
@@ -328,6 +337,9 @@ mod tests {
             let words = format!("({name} 1) were trained on photos of {set}");
             assert!(warning.contains(&words), "{warning}");
         }
+        let pictures = [of("qpt", WITHOUT_SCORES)];
+        let warning = seen(&pictures, &["bid"], false).expect("no error").expect("a warning");
+        assert!(warning.contains("(qpt 1) learnt from pictures without scores"), "{warning}");
         assert_eq!(seen(&[of("mine", "csv")], &["csv"], false), Ok(None));
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use biqa::device::OpenDevice;
 use biqa::scorer::hex;
-use biqa::weights::{Ancestor, Precision, to_start};
+use biqa::weights::{Ancestor, Precision, WITHOUT_SCORES, to_start};
 use sha2::{Digest, Sha256};
 
 use super::measure::{Figures, Labelled};
@@ -152,7 +152,7 @@ fn lineage(options: &Options) -> Vec<Ancestor> {
     let own = Ancestor {
         name: options.recipe.name.clone(),
         version: options.recipe.digest()[..12].to_owned(),
-        dataset: "pictures without scores".to_owned(),
+        dataset: WITHOUT_SCORES.to_owned(),
         split: format!(
             "{} of them, sha256 {} of their names and sizes, seed {}",
             learnt.count(),

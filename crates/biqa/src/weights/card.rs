@@ -79,6 +79,9 @@ pub struct Data {
     pub ancestors: Vec<Ancestor>,
 }
 
+/// The dataset of an [`Ancestor`] that learnt from pictures alone: no set, but files of somebody's own.
+pub const WITHOUT_SCORES: &str = "pictures without scores";
+
 /// A model that another one was trained from, and its photos.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ancestor {
@@ -86,7 +89,7 @@ pub struct Ancestor {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The key of the dataset that it was trained on.
+    /// The key of the dataset that it was trained on, or [`WITHOUT_SCORES`].
     pub dataset: String,
     /// How that was split.
     pub split: String,

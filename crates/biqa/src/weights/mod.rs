@@ -10,7 +10,7 @@ mod module;
 mod partial;
 mod pth;
 
-pub use card::{Ancestor, Data, Interval, Metrics, ModelCard, Scale, ScaleError};
+pub use card::{Ancestor, Data, Interval, Metrics, ModelCard, Scale, ScaleError, WITHOUT_SCORES};
 pub use file::{
     Precision, lineage, read, read_safetensors, to_safetensors, to_start, write_safetensors,
 };
