@@ -96,7 +96,7 @@ pub fn pretrain(job: &Job, progress: &mut (dyn Progress + Send)) -> Result<Made,
         least: recipe.views.images,
         seed: job.seed,
         threads: job.threads,
-        list: &list,
+        list: job.resume.then_some(list.as_path()),
     };
     let sources = sort(job.images.clone(), job.held_out.clone(), &sorting, progress)?;
     let count = |part: Part| sources.rows.iter().filter(|row| row.part == part).count();

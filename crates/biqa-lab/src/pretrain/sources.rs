@@ -100,8 +100,8 @@ pub struct Sorting<'a> {
     pub seed: u64,
     /// Worker threads, 0 for all cores.
     pub threads: usize,
-    /// A list that an earlier start of the run has left.
-    pub list: &'a Path,
+    /// The list of the run that goes on: what stands there with as many bytes isn't decoded again.
+    pub list: Option<&'a Path>,
 }
 
 /// The fewest sources to measure on.
@@ -224,7 +224,7 @@ fn looked_at(
     sorting: &Sorting<'_>,
     progress: &mut (dyn Progress + Send),
 ) -> Vec<Row> {
-    let known = known(sorting.list);
+    let known = sorting.list.map_or_else(BTreeMap::new, known);
     let mut rows = Vec::with_capacity(all.len());
     ordered(
         sorting.threads,
@@ -298,7 +298,7 @@ mod tests {
     }
 
     fn sorting(list: &Path) -> Sorting<'_> {
-        Sorting { patch: 32, held_out: 4, least: 8, seed: 1, threads: 2, list }
+        Sorting { patch: 32, held_out: 4, least: 8, seed: 1, threads: 2, list: Some(list) }
     }
 
     #[test]
