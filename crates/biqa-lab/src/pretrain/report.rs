@@ -30,8 +30,14 @@ pub(super) fn losses(log: &Path) -> Result<Vec<[f64; 2]>, TrainError> {
         .map_err(|source| TrainError::Io { path: log.to_owned(), source })?;
     let mut points = Vec::new();
     for (i, line) in text.lines().enumerate() {
-        let line: Logged = serde_json::from_str(line)
-            .map_err(|e| TrainError::Data(format!("{}, line {}: {e}", log.display(), i + 1)))?;
+        let line: Logged = serde_json::from_str(line).map_err(|e| {
+            TrainError::Data(format!(
+                "{}, line {} is damaged ({e}); the weights are written: take the line out and go on with \
+                 --resume for the report",
+                log.display(),
+                i + 1
+            ))
+        })?;
         if let (StepLine::KIND, Some(loss)) = (line.kind.as_str(), line.loss) {
             points.push([line.step as f64, loss]);
         }

@@ -77,12 +77,13 @@ struct Fit {
 }
 
 impl Fit {
-    /// `(K + penalty I)^-1 y`; `None` where that has no inverse.
+    /// `(K + penalty I)^-1 y` of centred features and targets; `None` where that has no inverse.
     fn new(kernel: &[Vec<f64>], penalty: f64, targets: &[Vec<f64>]) -> Option<Self> {
         let n = kernel.len();
         let lower = cholesky(kernel, penalty)?;
         let inverse = inverted(&lower);
-        // G = L^-T L^-1: its diagonal is the columns' squares of L^-1.
+        // G = L^-T L^-1: its diagonal is the columns' squares of L^-1. The mean is fitted, too, and is
+        // another one without the row: that takes 1 / (n penalty) off, because K sends ones to 0.
         let mut diagonal = vec![0.0; n];
         for row in &inverse {
             for (sum, v) in diagonal.iter_mut().zip(row) {
@@ -102,7 +103,9 @@ impl Fit {
                 weights
             })
             .collect();
-        let missed = weights.iter().flat_map(|w| w.iter().zip(&diagonal).map(|(w, g)| w / g));
+        let mean = 1.0 / (n as f64 * penalty);
+        let missed =
+            weights.iter().flat_map(|w| w.iter().zip(&diagonal).map(|(w, g)| w / (g - mean)));
         let error = missed.map(|e| e * e).sum::<f64>();
         error.is_finite().then_some(Self { weights, error })
     }
@@ -193,22 +196,40 @@ mod tests {
         let scaling = Scaling::of(&known);
         let scaled: Vec<Vec<f64>> = known.iter().map(|row| scaling.apply(row)).collect();
         let y = [1.0, -0.5, 0.25, 2.0, -1.0, 0.3];
-        // Plain squares and no mean, so that a row left out leaves the others as they are.
-        let kernel = |of: &[usize]| -> Vec<Vec<f64>> {
-            let entry = |i: usize, j: usize| dot(&scaled[of[i]], &scaled[of[j]]);
-            (0..of.len()).map(|i| (0..=i).map(|j| entry(i, j)).collect()).collect()
+        // Fitted to some of the rows, with their means; the spreads stay those of all.
+        let fitted = |of: &[usize], penalty: f64| {
+            let mean = |values: &dyn Fn(usize) -> f64| {
+                of.iter().map(|&i| values(i)).sum::<f64>() / of.len() as f64
+            };
+            let middle: Vec<f64> = (0..3).map(|c| mean(&|i| scaled[i][c])).collect();
+            let level = mean(&|i| y[i]);
+            let centred = |i: usize| -> Vec<f64> {
+                scaled[i].iter().zip(&middle).map(|(v, m)| v - m).collect()
+            };
+            let kernel: Vec<Vec<f64>> = (0..of.len())
+                .map(|i| (0..=i).map(|j| dot(&centred(of[i]), &centred(of[j]))).collect())
+                .collect();
+            let targets = vec![of.iter().map(|&i| y[i] - level).collect::<Vec<f64>>()];
+            let fit = Fit::new(&kernel, penalty, &targets).expect("a fit");
+            let predicted: Vec<f64> = (0..6)
+                .map(|other| {
+                    let near: Vec<f64> =
+                        of.iter().map(|&i| dot(&centred(i), &centred(other))).collect();
+                    level + dot(&near, &fit.weights[0])
+                })
+                .collect();
+            (fit.error, predicted)
         };
         let all: Vec<usize> = (0..6).collect();
-        let fit = Fit::new(&kernel(&all), 0.7, &[y.to_vec()]).expect("a fit");
-        let mut error = 0.0;
-        for left in 0..6 {
-            let of: Vec<usize> = all.iter().copied().filter(|&i| i != left).collect();
-            let targets = vec![of.iter().map(|&i| y[i]).collect::<Vec<f64>>()];
-            let part = Fit::new(&kernel(&of), 0.7, &targets).expect("a fit");
-            let near: Vec<f64> = of.iter().map(|&i| dot(&scaled[i], &scaled[left])).collect();
-            error += (y[left] - dot(&near, &part.weights[0])).powi(2);
+        for penalty in [0.01, 0.7] {
+            let (stated, _) = fitted(&all, penalty);
+            let mut error = 0.0;
+            for (left, y) in y.iter().enumerate() {
+                let of: Vec<usize> = all.iter().copied().filter(|&i| i != left).collect();
+                error += (y - fitted(&of, penalty).1[left]).powi(2);
+            }
+            assert!((stated - error).abs() < 1e-9 * error, "{penalty}: {stated} and {error}");
         }
-        assert!((fit.error - error).abs() < 1e-9 * error, "{} and {error}", fit.error);
     }
 
     #[test]
