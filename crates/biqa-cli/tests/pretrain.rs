@@ -126,7 +126,9 @@ fn the_log_has_every_step_with_what_chance_would_cost_and_the_figures() {
         let keys = 8 + (16 * i).min(12);
         let chance = line["chance"].as_f64().expect("a number");
         assert!((chance - 2.0 * (keys as f64).ln()).abs() < 1e-9, "{line}");
-        for name in ["loss", "prob_degradation", "prob_content", "top1_degradation", "momentum"] {
+        for name in
+            ["loss", "prob_degradation", "prob_content", "top1", "top1_degradation", "momentum"]
+        {
             assert!(line[name].is_f64(), "{name}: {line}");
         }
     }

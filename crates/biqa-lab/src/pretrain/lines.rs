@@ -19,6 +19,8 @@ pub(super) struct StepLine {
     /// Means over the queries of the first view.
     pub prob_degradation: f64,
     pub prob_content: f64,
+    /// Shares of these queries whose key is above all negatives, and above those of a kind.
+    pub top1: Option<f64>,
     pub top1_degradation: Option<f64>,
     pub top1_content: Option<f64>,
     pub grad_norm: f64,

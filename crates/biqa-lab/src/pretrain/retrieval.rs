@@ -19,6 +19,8 @@ pub(super) struct Similar {
 /// any.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Top1 {
+    /// Of both kinds together.
+    pub all: Option<f64>,
     pub degradation: Option<f64>,
     pub content: Option<f64>,
 }
@@ -40,7 +42,7 @@ impl Similar {
 
     /// Whether each query finds its key.
     pub fn top1(&self, ids: Ids<'_>) -> Top1 {
-        let (mut degradation, mut content) = (Share::default(), Share::default());
+        let [mut all, mut degradation, mut content] = [(); 3].map(|()| Share::default());
         for i in 0..ids.image.len() {
             let row = self.row(i);
             let above = |is: &dyn Fn(usize) -> bool| {
@@ -48,11 +50,13 @@ impl Similar {
                 others.peek()?;
                 Some(others.all(|j| row[i] > row[j]))
             };
-            degradation.add(above(&|j| is_degradation(ids, i, j)));
             let is_content = |j: usize| ids.image.get(j).is_none_or(|other| *other != ids.image[i]);
+            degradation.add(above(&|j| is_degradation(ids, i, j)));
             content.add(above(&is_content));
+            all.add(above(&|j| is_degradation(ids, i, j) || is_content(j)));
         }
-        Top1 { degradation: degradation.value(), content: content.value() }
+        let [all, degradation, content] = [all, degradation, content].map(|share| share.value());
+        Top1 { all, degradation, content }
     }
 
     /// Cosines of patches of one degraded picture, and of one picture under two degradations.
@@ -123,7 +127,7 @@ mod tests {
     fn the_worked_examples_keys_are_found_by_kind() {
         // Logits: 1.6 0 -1.2 -2 | 1.92 1.6 .56 -1.2 | 1.2 2 1.6 0 | -.56 1.2 1.92 1.6
         let found = example().top1(IDS);
-        assert_eq!(found, Top1 { degradation: Some(0.5), content: Some(0.75) });
+        assert_eq!(found, Top1 { all: Some(0.25), degradation: Some(0.5), content: Some(0.75) });
         let (same, other) = example().same_and_other(IDS);
         let expected = [[0.8, 0.8, 0.8, 0.8], [0.0, 0.96, 0.0, 0.96]];
         for (found, expected) in [same, other].iter().zip(expected) {
@@ -138,7 +142,7 @@ mod tests {
         let q = rows([[1.0, 0.0], [0.0, 1.0]]);
         let near = rows([[1.0, 0.1], [0.1, 1.0]]);
         let plain = Similar::new(q.clone(), near.clone(), None).top1(ids);
-        assert_eq!(plain, Top1 { degradation: None, content: Some(1.0) });
+        assert_eq!(plain, Top1 { all: Some(1.0), degradation: None, content: Some(1.0) });
         let queued = Similar::new(q.clone(), near, Some(rows([[1.0, 0.0], [-1.0, 0.0]])));
         assert_eq!(queued.top1(ids).content, Some(0.5));
     }

@@ -289,7 +289,7 @@ impl<'a> Run<'a> {
         let PretrainStep { net, queries, keys: found, terms, loss, query_seen, key_seen } = step;
         let [first, _] = queries.map(Tensor::inner);
         let [other, second] = found.map(Tensor::inner);
-        let Top1 { degradation, content } =
+        let Top1 { all, degradation, content } =
             Similar::new(first, second.clone(), queued.map(Tensor::inner)).top1(ids);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         let of = |t: &Tensor<1>| f64::from(t.clone().mean().into_scalar::<f32>());
@@ -327,6 +327,7 @@ impl<'a> Run<'a> {
             chance,
             prob_degradation,
             prob_content,
+            top1: all,
             top1_degradation: degradation,
             top1_content: content,
             grad_norm,
