@@ -176,12 +176,6 @@ impl Poisson {
         self.fill(draws, tag, Listed(&indices[..n]), &mut out[..n]);
     }
 
-    /// The elements `first`, `first + 1`, ... (wrapping) of field `tag`, each of a mean of its own: what
-    /// [`Poisson::draw`] gives of it. As many as the shorter slice holds.
-    pub fn draw_each(draws: &Draws, tag: u32, first: u32, means: &[f64], out: &mut [f64]) {
-        wide(Each { draws, tag, first, means, out });
-    }
-
     fn fill<P: Places>(&self, draws: &Draws, tag: u32, places: P, out: &mut [f64]) {
         match &self.0 {
             Method::Zero => out.fill(0.0),
@@ -288,46 +282,6 @@ impl<P: Places> Wide for Fill<'_, Rejection, P> {
             }
             for &place in &failed[..left] {
                 out[place as usize] = method.lambda.round();
-            }
-        }
-    }
-}
-
-/// Elements of a field, each of its own mean.
-struct Each<'a> {
-    draws: &'a Draws,
-    tag: u32,
-    first: u32,
-    means: &'a [f64],
-    out: &'a mut [f64],
-}
-
-/// Most first attempts need no table; what does not end with one is drawn by itself.
-impl Wide for Each<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { draws, tag, first, means, out } = self;
-        let n = means.len().min(out.len());
-        let blocks = in_lanes(0, Onwards(first), &mut out[..n]).zip(means.chunks(LANES));
-        for ((indices, out), means) in blocks {
-            let words = draws.lanes_of(tag, indices, 0);
-            let mut lambda = [0.0; LANES];
-            lambda[..means.len()].copy_from_slice(means);
-            let mut numbers = [OPEN; LANES];
-            for i in 0..LANES {
-                let [a, b, vr] = sizes(lambda[i]);
-                let (u, v) = (unit(words[0][i], words[1][i]) - 0.5, unit(words[2][i], words[3][i]));
-                let us = 0.5 - u.abs();
-                let number = ((2.0 * a / us + b) * u + lambda[i] + 0.43).floor();
-                let counts = lambda[i] >= 10.0 && us >= SURE && v <= vr;
-                numbers[i] = if counts { number } else { OPEN };
-            }
-            for (i, (out, &mean)) in out.iter_mut().zip(means).enumerate() {
-                let counts = numbers[i] >= 0.0 && mean.is_finite();
-                let alone = || Poisson::once(mean).draw(draws, tag, indices[i]);
-                *out = if counts { numbers[i] } else { alone() };
             }
         }
     }

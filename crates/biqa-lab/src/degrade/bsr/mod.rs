@@ -2,11 +2,11 @@
 //! table only; its JPEG is `kadid:jpeg`, its Gaussian noise `re:noise`.
 
 use super::counts::of_levels;
-use super::field::{BATCH, with_normals};
+use super::field::with_normals;
 use super::filter::{Border, Kernel, gaussian_f32, separable};
 use super::resize::{Mode, resize as resized};
 use super::{DegradeError, RgbF32};
-use biqa::random::{Draws, Poisson};
+use biqa::random::Draws;
 
 /// The tag of the fields.
 const FIELD: u32 = 1;
@@ -113,30 +113,31 @@ pub(super) fn correlated(
     picture.with_data(data)
 }
 
-/// Photon noise of a picture with `vals` photons at white: of every value, or of the gray.
+/// Photon noise of a picture with `vals` photons at white: of every level, or of the gray's, which the
+/// original rounds (not in the specification).
 pub(super) fn poisson(picture: &RgbF32, vals: f64, gray: bool, draws: &Draws) -> RgbF32 {
     let levels = picture.to_levels();
+    let mean = |q| q as f64 / 255.0 * vals;
     let mut data = Vec::with_capacity(picture.data.len());
     if gray {
-        // A gray is hardly ever met twice.
-        let (mut means, mut counts) = (Vec::with_capacity(BATCH), [0.0; BATCH]);
-        let batches = levels.data().as_chunks::<3>().0.chunks(BATCH);
-        for (first, pixels) in (0_u32..).step_by(BATCH).zip(batches) {
-            let values = || pixels.iter().map(|pixel| pixel.map(|q| f64::from(q) / 255.0));
-            let luma = |v: [f64; 3]| 0.299 * v[0] + 0.587 * v[1] + 0.114 * v[2];
-            means.clear();
-            means.extend(values().map(|v| luma(v) * vals));
-            Poisson::draw_each(draws, FIELD, first, &means, &mut counts);
-            for (v, count) in values().zip(counts) {
-                let noise = count / vals - luma(v);
-                data.extend(v.map(|v| (v + noise).clamp(0.0, 1.0) as f32));
-            }
+        let pixels = levels.data().as_chunks::<3>().0;
+        let luma: Vec<u8> = pixels.iter().copied().map(luma_level).collect();
+        let counts = of_levels(&luma, mean, draws, FIELD);
+        for (pixel, (q, count)) in pixels.iter().zip(luma.iter().zip(counts)) {
+            let noise = f64::from(count) / vals - f64::from(*q) / 255.0;
+            data.extend(pixel.map(|v| (f64::from(v) / 255.0 + noise).clamp(0.0, 1.0) as f32));
         }
     } else {
-        let counts = of_levels(levels.data(), |q| q as f64 / 255.0 * vals, draws, FIELD);
+        let counts = of_levels(levels.data(), mean, draws, FIELD);
         data.extend(counts.iter().map(|&count| (f64::from(count) / vals).clamp(0.0, 1.0) as f32));
     }
     picture.with_data(data)
+}
+
+/// 0.299 R + 0.587 G + 0.114 B in whole levels, half to even.
+fn luma_level([r, g, b]: [u8; 3]) -> u8 {
+    let thousandths = 299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b);
+    (f64::from(thousandths) / 1000.0).round_ties_even() as u8
 }
 
 #[cfg(test)]
@@ -151,6 +152,24 @@ mod tests {
         let found = weights[24..28].iter().zip(row).chain(weights[16..19].iter().zip(above));
         for (found, expected) in found {
             assert!((found - expected).abs() < 1e-7, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn noise_of_the_gray_is_that_of_its_rounded_level() {
+        // 0.299 * 10 + 0.587 * 20 + 0.114 * 31 is 18.264; 0.114 * 250 is 28.5, which goes to 28.
+        assert_eq!([luma_level([10, 20, 31]), luma_level([0, 0, 250])], [18, 28]);
+        let pixel = [10.0_f32, 20.0, 31.0].map(|q| q / 255.0);
+        let picture = RgbF32::new(40, 1, pixel.repeat(40)).expect("sizes fit");
+        let draws = biqa::random::Key(5).at(0);
+        let found = poisson(&picture, 200.0, true, &draws);
+        for (p, found) in (0_u32..).zip(found.data().as_chunks::<3>().0) {
+            let level = 18.0 / 255.0;
+            let noise = draws.poisson(FIELD, p, level * 200.0) / 200.0 - level;
+            for (found, before) in found.iter().zip([10.0, 20.0, 31.0]) {
+                let expected = (before / 255.0 + noise).clamp(0.0, 1.0);
+                assert!((f64::from(*found) - expected).abs() < 1e-6, "{p}: {found} {expected}");
+            }
         }
     }
 
