@@ -73,7 +73,7 @@ pub(super) static KADID: [Distortion; 26] = [
     row(
         3,
         "motion_blur",
-        &[number("len", 1.0, 60.0, Level), number("angle", 0.0, 180.0, Drawn)],
+        &[number("len", 0.0, 60.0, Level), number("angle", -360.0, 360.0, Drawn)],
         &[[1.0, 2.0, 4.0, 6.0, 10.0]],
         "blur along a line at a random angle",
         Run::Float(|p, v, _| Ok(kadid::motion_blur(p, v.at(0), v.at(1)))),
@@ -178,7 +178,7 @@ pub(super) static KADID: [Distortion; 26] = [
     row(
         15,
         "denoise",
-        &[number("var", 0.0001, 1.0, Level)],
+        &[number("var", 0.000001, 1.0, Level)],
         &[[0.01, 0.03, 0.05, 0.1, 0.15]],
         "noise, then an adaptive Wiener filter (the original: DnCNN)",
         Run::Float(|p, v, d| Ok(kadid::denoise(p, v.at(0), d))),
@@ -213,7 +213,7 @@ pub(super) static KADID: [Distortion; 26] = [
     row(
         19,
         "jitter",
-        &[number("n", 0.0, 20.0, Level)],
+        &[number("n", 0.0, 100.0, Level)],
         &[[0.05, 0.1, 0.2, 0.5, 1.0]],
         "five random warps of every pixel",
         Run::Float(|p, v, d| Ok(kadid::jitter(p, v.at(0), d))),
@@ -221,7 +221,7 @@ pub(super) static KADID: [Distortion; 26] = [
     row(
         20,
         "patch_swap",
-        &[whole("patches", 1.0, 10000.0, Level)],
+        &[whole("patches", 0.0, 10000.0, Level)],
         &[[20.0, 40.0, 60.0, 80.0, 100.0]],
         "16x16 patches copied nearby (non-eccentricity patch)",
         Run::Float(|p, v, d| kadid::patch_swap(p, v.at(0) as u32, d)),
@@ -229,7 +229,7 @@ pub(super) static KADID: [Distortion; 26] = [
     row(
         21,
         "pixelate",
-        &[number("s", 0.0001, 0.9, Level)],
+        &[number("s", 0.0, 0.9, Level)],
         &[[0.01, 0.05, 0.1, 0.2, 0.5]],
         "nearest pixel down, nearest pixel up",
         Run::Float(|p, v, _| Ok(kadid::pixelate(p, v.at(0)))),
@@ -245,7 +245,7 @@ pub(super) static KADID: [Distortion; 26] = [
     row(
         23,
         "color_block",
-        &[whole("blocks", 1.0, 10000.0, Level)],
+        &[whole("blocks", 0.0, 10000.0, Level)],
         &[[2.0, 4.0, 6.0, 8.0, 10.0]],
         "32x32 blocks of random colour",
         Run::Float(|p, v, d| kadid::color_block(p, v.at(0) as u32, d)),

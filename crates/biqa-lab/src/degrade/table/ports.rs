@@ -58,7 +58,7 @@ pub(super) static ARNIQA: [Distortion; 18] = [
             "arniqa",
             3,
             "motion_blur",
-            &[number("len", 1.0, 60.0, Level), number("angle", 0.0, 180.0, Drawn)],
+            &[number("len", 0.0, 60.0, Level), number("angle", -360.0, 360.0, Drawn)],
             &[[1.0, 2.0, 4.0, 6.0, 10.0]],
             "as kadid:motion_blur",
             |p, v, _| Ok(kadid::motion_blur(p, v.at(0), v.at(1))),

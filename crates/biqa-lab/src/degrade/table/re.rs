@@ -148,7 +148,7 @@ pub(super) static COLOR: [Distortion; 5] = [
         "q",
         4,
         "hue",
-        &[number("f", -1.0, 1.0, Given)],
+        &[number("f", -10.0, 10.0, Given)],
         "the hue turned, in turns",
         |p, v, _| Ok(q::hue(p, v.at(0))),
         as_given,
