@@ -139,7 +139,7 @@ fn two_runs_do_not_write_one_manifest() {
     let place = Place::with_photos(1);
     place.biqa(&RANDOM).ends(0);
     let manifest = place.read("out/manifest.csv");
-    let other = std::fs::File::open(place.path("out/manifest.csv")).expect("it is there");
+    let other = std::fs::File::open(place.path("out/degrade.lock")).expect("it is there");
     other.lock().expect("nobody else has it");
     for how in ["--resume", "--force"] {
         let said = place.biqa(&[&RANDOM[..], &[how]].concat()).ends(2).stderr;

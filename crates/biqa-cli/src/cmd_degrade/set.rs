@@ -32,6 +32,8 @@ const COLUMNS: [&str; 4] = ["path", "source", "address", "source_sha256"];
 const FAILED: &str = "failed.csv";
 /// What the copies are: another run may not go on with them.
 const RUN: &str = "degrade.json";
+/// Held while a run writes; never renamed, as the tables are.
+const LOCK: &str = "degrade.lock";
 
 /// What became of a source.
 enum Outcome {
@@ -61,6 +63,9 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
         let all: Vec<String> = inputs.nothing_found().iter().cloned().chain(said).collect();
         bail!("{}", all.join("; "));
     };
+    // Once so that a folder that is refused stays as it is, once more when no other run writes into it.
+    Own::find(args, copies, output)?;
+    let _lock = alone(output)?;
     let own = Own::find(args, copies, output)?;
     let name = |path: &Path| match super::single(args).and_then(|only| super::file_name(&only)) {
         Some(name) => name,
@@ -184,10 +189,8 @@ impl Own {
             }
         } else if args.resume {
             own.same_run(&run)?;
-            alone(output)?;
             own.take_over(copies, output)?;
         } else if args.force {
-            alone(output)?;
             own.old = rows_of(&output.join(MANIFEST))?
                 .iter()
                 .filter_map(|row| below(output, row.get(0)?))
@@ -272,13 +275,14 @@ fn real(path: &Path) -> PathBuf {
     path
 }
 
-/// Refuses a folder whose manifest another run is writing.
-fn alone(output: &Path) -> anyhow::Result<()> {
-    let path = output.join(MANIFEST);
-    match fs::File::open(&path) {
-        Ok(file) => lock(&file, &path),
-        Err(_) => Ok(()), // none yet, or one that is looked at later and named then
-    }
+/// Makes the folder and holds it until the end of the run; refused while another run does.
+fn alone(output: &Path) -> anyhow::Result<fs::File> {
+    fs::create_dir_all(output).with_context(|| format!("cannot write {}", shown(output)))?;
+    let path = output.join(LOCK);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("cannot write {}", shown(&path)))?;
+    lock(&file, &output.join(MANIFEST))?;
+    Ok(file)
 }
 
 /// A manifest's path below the folder; `None` for one that leads out of it.
@@ -317,7 +321,6 @@ impl<'a> Table<'a> {
     /// The folder says what it is before the first copy is made, and keeps the old word until the
     /// old copies are gone.
     fn begin(output: &'a Path, own: &Own) -> anyhow::Result<Self> {
-        fs::create_dir_all(output).with_context(|| format!("cannot write {}", shown(output)))?;
         for copy in own.old.iter().filter(|copy| copy.is_file()) {
             fs::remove_file(copy).with_context(|| format!("cannot remove {}", shown(copy)))?;
         }
@@ -329,7 +332,6 @@ impl<'a> Table<'a> {
         write_atomic(&output.join(RUN), format!("{:#}\n", own.identity).as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", shown(&path)))?;
-        lock(&file, &path)?;
         let writer = csv::Writer::from_writer(BufWriter::new(file));
         Ok(Self { output, writer, failed: Vec::new() })
     }
