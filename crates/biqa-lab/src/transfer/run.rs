@@ -110,6 +110,7 @@ pub fn transfer(
     run.leave_out_copies();
     run.leave_out_untrained()?;
     let kept = run.selected();
+    too_many(kept.len(), settings)?;
     if kept.is_empty() {
         let why = format!("see {}", out.join(LEFT_OUT).display());
         run.write_left_out(out)?;
@@ -132,9 +133,14 @@ fn check_rank(scores: &Scores, settings: &Settings) -> Result<(), TransferError>
     Err(TransferError::Settings(format!("--rank is {rank}, there are {n} references")))
 }
 
-/// What is taken first is a part of what is taken.
+/// What is taken first is a part of what is taken. Of several sets it may be the same sources: what
+/// they come to is known when all have been looked at.
 fn check_wishes(others: &[OtherSet], settings: &Settings) -> Result<(), TransferError> {
-    let first: usize = others.iter().map(|set| set.take).sum();
+    too_many(others.iter().map(|set| set.take).max().unwrap_or(0), settings)
+}
+
+/// More sources for the sets than in all.
+fn too_many(first: usize, settings: &Settings) -> Result<(), TransferError> {
     match settings.total {
         Some(total) if first > total => Err(TransferError::Settings(format!(
             "{first} sources are to be taken for the sets they resemble, but only {total} in all: \
