@@ -2,7 +2,9 @@
 # What a pre-training by QPT's contrast is good for (the table in LOG.md): MobileNetV2 is pre-trained on
 # BIQ2021's photos without their scores; lite and QPT's score model then start from it and from
 # ImageNet's weights, by the same recipes: all of the labels and a fifth, three seeds; with ladders of all
-# distortions; and with each of BIQ2021's three subsets held out.
+# distortions; and with each of BIQ2021's three subsets held out. Two suspected causes where it does not
+# help: too few steps (a fifth of the labels, the head four times and the last blocks twice as long); and
+# a pre-training that went too far (a start half the way, by halfway.py, with Python).
 #
 #   tools/pretraining.sh ROOT LABELS MOBILENET OUT [PHOTOS]
 #
@@ -60,28 +62,50 @@ done
 run "$out/pre" recipe.toml pretrain "$here/recipes/qpt-pretrain-mobilenet.toml" "$@" \
     --images "@$out/train.txt" --held-out "@$out/val.txt" --init "$mobilenet"
 
-# lite.toml without the digest of its start, and with ladders of all distortions.
+# lite.toml without the digest of its start; with ladders of all distortions; with more epochs.
 sed '/^sha256/d' "$here/recipes/lite.toml" >"$out/lite.toml"
 sed 's/^copies = {/copies = { distortions = "all",/' "$out/lite.toml" >"$out/lite-all.toml"
+sed 's/^epochs = 16/epochs = 64/; s/^epochs = 7/epochs = 14/' "$out/lite.toml" >"$out/lite-long.toml"
+pre=$out/pre/backbone.safetensors
+python3 "$here/tools/halfway.py" "$mobilenet" "$pre" "$out/half.safetensors"
 i=0
 for subset in ss01 ss02 ss03; do
     without $i $subset
     i=$((i + 1))
 done
-seeds="--split official --splits 3"
+
+# Recipe $1 from $2 with three seeds into $out/$3, with what else stands there.
+seeds() {
+    recipe=$1 from=$2 name=$3
+    shift 3
+    run "$out/$name" plan.json protocol "$recipe" "$@" --split official --splits 3 --init "$from"
+}
 for start in imagenet pre; do
-    [ $start = pre ] && from=$out/pre/backbone.safetensors || from=$mobilenet
-    # shellcheck disable=SC2086
-    run "$out/lite-$start" plan.json protocol "$out/lite.toml" "$@" $seeds --init "$from"
-    # shellcheck disable=SC2086
-    run "$out/lite-$start-20" plan.json protocol "$out/lite.toml" "$@" $seeds --init "$from" \
-        --fractions 0.2 --fraction-of train
-    # shellcheck disable=SC2086
-    run "$out/lite-$start-ladders" plan.json protocol "$out/lite-all.toml" "$@" $seeds --init "$from"
+    [ $start = pre ] && from=$pre || from=$mobilenet
+    seeds "$out/lite.toml" "$from" lite-$start "$@"
+    seeds "$out/lite.toml" "$from" lite-$start-20 "$@" --fractions 0.2 --fraction-of train
+    seeds "$out/lite-long.toml" "$from" lite-$start-20-long "$@" --fractions 0.2 --fraction-of train
+    seeds "$out/lite-all.toml" "$from" lite-$start-ladders "$@"
+    seeds "$here/recipes/qpt-mobilenet-tiny.toml" "$from" qpt-$start "$@"
     run "$out/lite-$start-subsets" plan.json protocol "$out/lite.toml" "$@" --init "$from" \
         --split "file:$out/without-{index}.json" --splits 3
-    # shellcheck disable=SC2086
-    run "$out/qpt-$start" plan.json protocol "$here/recipes/qpt-mobilenet-tiny.toml" "$@" $seeds \
-        --init "$from"
+done
+seeds "$out/lite.toml" "$out/half.safetensors" lite-half "$@"
+
+# The models on all photos of `val` and `test`, and on degraded ones.
+mkdir -p "$out/whole" "$out/ladders"
+for best in "$out"/lite-*/splits/*-honest*/best.safetensors; do
+    split=${best%/best.safetensors}
+    name=${split%/splits/*}
+    number=${split##*/}
+    name=${name##*/}-${number%%-*}
+    case $name in *-subsets-*) continue ;; esac
+    [ -e "$out/ladders/$name.txt" ] && continue
+    for part in val test; do
+        "$biqa" evaluate --weights "$best" --dataset biq2021 --root "$photos" --content "file:$labels" \
+            --partial --part $part -q -o "$out/whole/$name-$part" --force >"$out/whole/$name-$part.txt"
+    done
+    "$biqa" evaluate --weights "$best" "$@" --part val --ladders 20 -q >"$out/ladders/$name.part"
+    mv "$out/ladders/$name.part" "$out/ladders/$name.txt"
 done
 "$biqa" report "$out"/*/honest "$out"/*/honest-0.2 --output "$out/report.html"
