@@ -87,8 +87,10 @@ for start in imagenet pre; do
     seeds "$out/lite-long.toml" "$from" lite-$start-20-long "$@" --fractions 0.2 --fraction-of train
     seeds "$out/lite-all.toml" "$from" lite-$start-ladders "$@"
     seeds "$here/recipes/qpt-mobilenet-tiny.toml" "$from" qpt-$start "$@"
-    run "$out/lite-$start-subsets" plan.json protocol "$out/lite.toml" "$@" --init "$from" \
-        --split "file:$out/without-{index}.json" --splits 3
+    for seed in 0 1 2; do
+        run "$out/lite-$start-subsets-$seed" plan.json protocol "$out/lite.toml" "$@" --init "$from" \
+            --split "file:$out/without-{index}.json" --splits 3 --seed $seed
+    done
 done
 seeds "$out/lite.toml" "$out/half.safetensors" lite-half "$@"
 
