@@ -148,6 +148,25 @@ fn two_runs_do_not_write_one_manifest() {
     assert_eq!(place.read("out/manifest.csv"), manifest);
     other.unlock().expect("it was locked");
     place.biqa(&[&RANDOM[..], &["--resume"]].concat()).ends(0);
+    // One that has just begun: nothing is there yet, or its manifest alone.
+    for table in ["degrade.json", "manifest.csv"] {
+        other.lock().expect("nobody else has it");
+        std::fs::remove_file(place.path(format!("out/{table}"))).expect("it was there");
+        let said = place.biqa(&RANDOM).ends(2).stderr;
+        assert!(said.contains("another run is writing out/manifest.csv"), "{said}");
+        other.unlock().expect("it was locked");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_before_its_manifest_goes_on() {
+    let place = Place::with_photos(1);
+    place.biqa(&RANDOM).ends(0);
+    place.file("killed/degrade.json", place.read("out/degrade.json"));
+    let mut again = RANDOM;
+    again[3] = "killed";
+    place.biqa(&[&again[..], &["--resume"]].concat()).ends(0);
+    assert_eq!(place.read("killed/manifest.csv"), place.read("out/manifest.csv"));
 }
 
 /// A copy never takes the place of a picture that this command did not make.
@@ -163,6 +182,10 @@ fn nothing_that_is_there_is_lost() {
         place.biqa(&[&to("photos/out")[..], &["--force"]].concat()).ends(0);
         assert_eq!(place.read("photos/out/manifest.csv").lines().count(), 3);
     }
+    place.file("theirs/manifest.csv", b"theirs");
+    let said = place.biqa(&to("theirs")).ends(2).stderr;
+    assert!(said.contains("no run of this command has made it"), "{said}");
+    assert!(!place.path("theirs/degrade.lock").exists(), "a folder that is refused stays as it is");
     // A file under a copy's name.
     place.biqa(&to("out")).ends(0);
     let copy = paths(&place.read("out/manifest.csv"))[0].clone();
@@ -233,6 +256,22 @@ fn what_leads_nowhere_leaves_nothing_behind() {
         assert!(said.contains(words), "{words}: {said}");
         assert!(!place.exists(out), "{source}");
     }
+}
+
+#[test]
+fn pictures_without_copies_are_rows_and_counted() {
+    let place = Place::with_photos(1);
+    place.file("photos/torn.png", b"no picture");
+    place.file("more/00.ppm", common::ppm(48, 32, 8));
+    let run = ["degrade", "photos", "more", "-o", "out", "--ops", "kadid:jpeg@1"];
+    let said = place.biqa(&run).ends(1).stderr;
+    let why =
+        "more/00.ppm: its copies would have another picture's names; give a folder that holds both";
+    assert!(said.contains(why), "{said}");
+    assert!(said.contains("1 copy of 1 picture; 2 without copies, see out/failed.csv"), "{said}");
+    assert_eq!(said.matches("torn.png").count(), 1, "{said}");
+    let failed = place.read("out/failed.csv");
+    assert!(failed.contains("\n00.ppm,") && failed.contains("\ntorn.png,"), "{failed}");
 }
 
 /// A file that is named alone is called by its name, whatever its folder.

@@ -63,8 +63,11 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
         let all: Vec<String> = inputs.nothing_found().iter().cloned().chain(said).collect();
         bail!("{}", all.join("; "));
     };
-    // Once so that a folder that is refused stays as it is, once more when no other run writes into it.
-    Own::find(args, copies, output)?;
+    // A folder that is refused stays as it is; in one that has a lock another run may be writing now.
+    let refused = Own::find(args, copies, output).err();
+    if let Some(refused) = refused.filter(|_| !output.join(LOCK).exists()) {
+        return Err(refused);
+    }
     let _lock = alone(output)?;
     let own = Own::find(args, copies, output)?;
     let name = |path: &Path| match super::single(args).and_then(|only| super::file_name(&only)) {
@@ -88,7 +91,9 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
         Item::File(path) if own.is_copy(&path) => None,
         Item::File(path) if stems.insert(Path::new(&name(&path)).with_extension("")) => Some(path),
         Item::File(path) => {
-            refuse(&path, "its copies would have another picture's names".to_owned());
+            let why = "its copies would have another picture's names; give a folder that holds both, or \
+                       another run of its own";
+            refuse(&path, why.to_owned());
             None
         }
         Item::Trouble(path, error) => {
@@ -117,7 +122,10 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
                 }
                 Err(error @ BatchError::Write { .. }) => broken = Some(error.into()),
                 Err(error) => {
-                    progress.aside(|| say(&format!("{}: {error}", shown(&path))));
+                    progress.aside(|| match &error {
+                        BatchError::Load(why) if why.contains(&shown(&path)) => say(why),
+                        _ => say(&format!("{}: {error}", shown(&path))),
+                    });
                     table.failed.push((name(&path), error.to_string()));
                 }
             }
@@ -138,7 +146,11 @@ pub fn many(args: &DegradeArgs, copies: &Copies, output: &Path) -> anyhow::Resul
         }
         let before = if before == 0 { String::new() } else { format!(", {before} before") };
         let copies = if made == 1 { "1 copy".to_owned() } else { format!("{made} copies") };
-        say(&format!("{copies} of {}{before}", count(pictures, "picture")));
+        let without = match failed {
+            0 => String::new(),
+            n => format!("; {n} without copies, see {}", shown(&output.join(FAILED))),
+        };
+        say(&format!("{copies} of {}{before}{without}", count(pictures, "picture")));
     }
     Ok(if failed == 0 { Exit::Fine } else { Exit::SomeFailed })
 }
@@ -318,18 +330,22 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The folder says what it is before the first copy is made, and keeps the old word until the
-    /// old copies are gone.
+    /// The folder says what it is before anything else is there, and keeps an old word until the old
+    /// copies are gone.
     fn begin(output: &'a Path, own: &Own) -> anyhow::Result<Self> {
         for copy in own.old.iter().filter(|copy| copy.is_file()) {
             fs::remove_file(copy).with_context(|| format!("cannot remove {}", shown(copy)))?;
         }
-        let path = output.join(MANIFEST);
+        let (path, run) = (output.join(MANIFEST), output.join(RUN));
+        let word = format!("{:#}\n", own.identity);
+        if !run.exists() {
+            write_atomic(&run, word.as_bytes())?;
+        }
         let mut table = csv::Writer::from_writer(Vec::new());
         table.write_record(COLUMNS)?;
         own.kept.iter().try_for_each(|row| table.write_record(row))?;
         write_atomic(&path, &table.into_inner()?)?;
-        write_atomic(&output.join(RUN), format!("{:#}\n", own.identity).as_bytes())?;
+        write_atomic(&run, word.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", shown(&path)))?;
         let writer = csv::Writer::from_writer(BufWriter::new(file));
