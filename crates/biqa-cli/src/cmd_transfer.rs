@@ -113,9 +113,14 @@ fn other(folder: &Path, take: usize) -> anyhow::Result<OtherSet> {
 /// The sources, and how many places could not be looked into.
 fn pictures(args: &TransferArgs) -> anyhow::Result<(Vec<PathBuf>, u64)> {
     let (mut pictures, mut troubles) = (Vec::new(), 0);
+    let missing =
+        |path: &Path| !path.exists() && args.paths.iter().any(|name| path == Path::new(name));
     let mut inputs = Inputs::open(&args.paths)?;
     for item in &mut inputs {
         match item {
+            Item::File(path) | Item::Trouble(path, _) if missing(&path) => {
+                bail!("{} is not there (give a folder of pictures, a glob or @LIST)", shown(&path));
+            }
             Item::File(path) => pictures.push(path),
             Item::Trouble(path, error) => {
                 troubles += 1;

@@ -95,6 +95,14 @@ fn every_picture_gets_125_labels_and_an_unreadable_one_a_counted_row() {
 }
 
 #[test]
+fn sources_that_are_not_there_are_an_error_that_leaves_nothing_behind() {
+    let place = place();
+    let said = transfer(&place, &["nix"]).ends(2).stderr;
+    assert!(said.contains("nix is not there"), "{said}");
+    assert!(!place.exists("out"));
+}
+
+#[test]
 fn a_run_that_went_on_ends_with_the_same_bytes() {
     let place = place();
     transfer(&place, &["-q"]).ends(0);

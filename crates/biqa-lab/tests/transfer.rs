@@ -171,6 +171,27 @@ fn copies_of_another_sets_references_are_left_out_and_look_alikes_come_first() {
     assert!(matches.lines().nth(1).is_some_and(|row| row.starts_with("flowers.png,")), "{matches}");
     let left = std::fs::read_to_string(out.join("left_out.csv")).expect("what was left out");
     assert!(left.contains("twin.png") && left.contains("of tested"), "{left}");
+
+    // Sets may want the same sources; more than in all are refused, by what they come to.
+    let set = |name: &str, reference: &str| OtherSet {
+        name: name.to_owned(),
+        pictures: vec![made.path(&format!("references/{reference}.png"))],
+        take: 1,
+    };
+    let total = |total, others: &[OtherSet]| {
+        let settings = Settings { total: Some(total), drop_above: 2.0, ..Settings::default() };
+        let out = made.path(&format!("wishes {total} {}", others[1].name));
+        transfer(&Sources { others, ..made.all(&backbone) }, &settings, &out, 0, &mut Silent)
+    };
+    let same = [set("one", "I01"), set("the same", "I01")];
+    assert_eq!(total(1, &same).expect("one source").counts.labelled, 1);
+    let apart = [set("one", "I01"), set("another", "I02")];
+    let refused = total(1, &apart).expect_err("two sources").to_string();
+    assert!(
+        refused.contains("2 sources are to be taken") && refused.contains("--total"),
+        "{refused}"
+    );
+    assert_eq!(total(2, &apart).expect("two sources").counts.labelled, 2);
 }
 
 /// Rule 4 where the labelled set itself has references to be tested on, and the nearest is another.
