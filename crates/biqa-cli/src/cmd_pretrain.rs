@@ -1,7 +1,8 @@
 //! `biqa pretrain`: arguments to a pre-training of `biqa-lab`, its figures to the terminal.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use biqa_lab::pretrain::job::{Job, pretrain};
@@ -22,11 +23,14 @@ pub fn run(args: &PretrainArgs) -> anyhow::Result<Exit> {
     let mut talk = Talk::new(&args.run);
     let labelled =
         args.dataset.as_ref().map(|set| (set.name.clone(), set.root.clone(), args.load.options()));
+    let (mut images, mut held_out) =
+        (sources(&args.images, &mut talk)?, sources(&args.held_out, &mut talk)?);
+    tell_apart(&mut images, &mut held_out);
     let job = Job {
         recipe: args.recipe.clone(),
         changes: args.set.set.clone(),
-        images: sources(&args.images, &mut talk)?,
-        held_out: sources(&args.held_out, &mut talk)?,
+        images,
+        held_out,
         labelled,
         init: args.init.clone(),
         out: args.out.clone(),
@@ -69,4 +73,67 @@ fn sources(names: &[OsString], talk: &mut Talk) -> anyhow::Result<Vec<Source>> {
         talk.note(&unread);
     }
     Ok(sources)
+}
+
+/// Where two have one name, as in two folders beside each other, all are named from the folder that holds
+/// all of them.
+fn tell_apart(images: &mut [Source], held_out: &mut [Source]) {
+    let mut names = BTreeSet::new();
+    if images.iter().chain(held_out.iter()).all(|source| names.insert(&source.name)) {
+        return;
+    }
+    let whole =
+        |source: &Source| std::path::absolute(&source.path).unwrap_or_else(|_| source.path.clone());
+    let mut folder: Option<PathBuf> = None;
+    for path in images.iter().chain(held_out.iter()).map(whole) {
+        let above = path.parent().unwrap_or(&path).to_owned();
+        folder = Some(match folder {
+            None => above,
+            Some(folder) => {
+                folder.ancestors().find(|of| above.starts_with(of)).unwrap_or(&above).to_owned()
+            }
+        });
+    }
+    let folder = [folder.unwrap_or_default().into_os_string()];
+    for source in images.iter_mut().chain(held_out) {
+        source.name = name_of(&whole(source), &folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(paths: &[&str]) -> Vec<Source> {
+        let source = |path: &&str| Source {
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            path: PathBuf::from(path),
+        };
+        paths.iter().map(source).collect()
+    }
+
+    fn names(of: &[Source]) -> Vec<&str> {
+        of.iter().map(|source| source.name.as_str()).collect()
+    }
+
+    #[test]
+    fn pictures_of_two_folders_are_told_apart() {
+        let (mut images, mut held_out) =
+            (named(&["/p/a/1.jpg", "/p/a/2.jpg"]), named(&["/p/b/1.jpg"]));
+        tell_apart(&mut images, &mut held_out);
+        assert_eq!(
+            (names(&images), names(&held_out)),
+            (vec!["a/1.jpg", "a/2.jpg"], vec!["b/1.jpg"])
+        );
+        let (mut images, mut held_out) = (named(&["/p/a/1.jpg"]), named(&["/q/1.jpg"]));
+        tell_apart(&mut images, &mut held_out);
+        assert_eq!((names(&images), names(&held_out)), (vec!["p/a/1.jpg"], vec!["q/1.jpg"]));
+    }
+
+    #[test]
+    fn names_that_differ_stay() {
+        let (mut images, mut held_out) = (named(&["/p/a/1.jpg"]), named(&["/p/b/2.jpg"]));
+        tell_apart(&mut images, &mut held_out);
+        assert_eq!((names(&images), names(&held_out)), (vec!["1.jpg"], vec!["2.jpg"]));
+    }
 }

@@ -198,7 +198,6 @@ fn pictures_recipes_and_weights_that_will_not_do() {
     place.file("few/small.ppm", made::blurred(20, 64, 2, 0));
     place.file("few/broken.jpg", b"no picture");
     place.file("none/words.txt", b"no picture");
-    place.file("twin/a/00.ppm", made::blurred(64, 64, 3, 0));
     let mut text = String::new();
     let mut say = |what: &str, line: &[&str]| {
         let said = smoke::refused(place.biqa(line));
@@ -212,7 +211,6 @@ fn pictures_recipes_and_weights_that_will_not_do() {
     say("too few pictures", &plain("smoke.toml", "few"));
     let both = |held| [&plain("smoke.toml", "photos")[..], &["--held-out", held]].concat();
     say("learnt from and measured on", &both("photos/a"));
-    say("two of one name", &both("twin"));
     say("a recipe that needs weights", &plain("qpt-small", "photos"));
     let weights = [&plain("qpt-small", "photos")[..], &["--init", "backbone.safetensors"]].concat();
     let large = [&both("held")[..], &["--init", "backbone.safetensors"]].concat();

@@ -318,6 +318,13 @@ mod tests {
         write(&found.rows, &list).expect("a list");
         assert_eq!(sort().rows, found.rows);
         assert_eq!(known(&list).len(), 22);
+        // A list that another run has left is not believed.
+        let mut rows = found.rows.clone();
+        (rows[7].part, rows[8].part) = (Part::Train, Part::Unreadable);
+        write(&rows, &list).expect("a list");
+        let sorting = Sorting { list: None, ..sorting(&list) };
+        let anew = super::sort(sources.clone(), Vec::new(), &sorting, &mut Silent);
+        assert_eq!(anew.expect("enough").rows, found.rows);
     }
 
     #[test]
