@@ -14,8 +14,12 @@ const LEVELS: u8 = 5;
 const MOST: usize = 30;
 /// Pixels of a letter's dot.
 const DOT: usize = 2;
-/// Dots of a letter's cell: five and a gap, seven and a gap above and below.
+/// Dots of a letter's cell: five and a gap, seven and two above and below.
 const CELL: [usize; 2] = [6, 11];
+/// Letters that reach two dots below the line.
+const DEEP: &str = "gpqy";
+/// What falls on few places of a whole picture is done to the part that is shown, where all of it is seen.
+const PLACED: [&str; 2] = ["patch_swap", "color_block"];
 const INK: [u8; 3] = [24; 3];
 const PAPER: u8 = 255;
 
@@ -54,7 +58,8 @@ impl Sheet<'_> {
 
     /// A row an operation under its number and name, the picture and its five levels beside each
     /// other: of each the middle, `side` pixels wide and high, as it is. Made smaller, fine noise
-    /// and slight blur could not be seen. `row_is_made` is told of every row.
+    /// and slight blur could not be seen. What falls on few places, patches and blocks, is done to
+    /// the middle itself. `row_is_made` is told of every row.
     ///
     /// # Errors
     /// Those of the operations.
@@ -80,7 +85,7 @@ impl Sheet<'_> {
         ordered(
             self.threads,
             rows.into_iter(),
-            |_, op| self.levels(op, picture),
+            |_, op| self.levels(op, picture, &small),
             |row, levels| {
                 let [x, y] = [row / length * width, top + row % length * cell_height];
                 sheet.write(&labels[row], x, y);
@@ -98,13 +103,22 @@ impl Sheet<'_> {
         broken.map_or_else(|| Ok(sheet.into_picture()), Err)
     }
 
-    /// The middles of a distortion's copies.
-    fn levels(&self, op: &Distortion, picture: &Rgb8) -> Result<Vec<Rgb8>, BatchError> {
+    /// The middles of a distortion's copies, or the copies of the middle.
+    fn levels(
+        &self,
+        op: &Distortion,
+        picture: &Rgb8,
+        small: &Rgb8,
+    ) -> Result<Vec<Rgb8>, BatchError> {
+        let small = PLACED.contains(&op.name).then_some(small);
         let copy = |level: u8| {
             let stream = u64::from(op.number) * 10 + u64::from(level);
             let key = Key::of_picture(self.seed, self.name, stream);
             let address = given(&format!("{}:{}@{level}", op.family, op.name), key)?;
-            middle(&address.apply_levels(picture)?, self.side)
+            match small {
+                Some(small) => Ok(address.apply_levels(small)?),
+                None => middle(&address.apply_levels(picture)?, self.side),
+            }
         };
         (1..=LEVELS).map(copy).collect()
     }
@@ -141,9 +155,10 @@ impl Canvas {
         for (place, letter) in text.chars().enumerate() {
             let Some((_, rows)) = LETTERS.iter().find(|(of, _)| *of == letter) else { continue };
             let x = x + (place * CELL[0] + 1) * DOT;
+            let line = if DEEP.contains(letter) { 4 } else { 2 };
             for (down, row) in rows.iter().enumerate() {
                 for across in (0..5).filter(|across| row >> (4 - across) & 1 == 1) {
-                    self.dot(x + across * DOT, y + (down + 2) * DOT);
+                    self.dot(x + across * DOT, y + (down + line) * DOT);
                 }
             }
         }
@@ -176,7 +191,7 @@ const LETTERS: [(char, [u8; 7]); 38] = [
     ('d', [0b00001, 0b00001, 0b01101, 0b10011, 0b10001, 0b10001, 0b01111]),
     ('e', [0b00000, 0b00000, 0b01110, 0b10001, 0b11111, 0b10000, 0b01110]),
     ('f', [0b00110, 0b01000, 0b11100, 0b01000, 0b01000, 0b01000, 0b01000]),
-    ('g', [0b00000, 0b01111, 0b10001, 0b10001, 0b01111, 0b00001, 0b01110]),
+    ('g', [0b01111, 0b10001, 0b10001, 0b10001, 0b01111, 0b00001, 0b01110]),
     ('h', [0b10000, 0b10000, 0b10110, 0b11001, 0b10001, 0b10001, 0b10001]),
     ('i', [0b00100, 0b00000, 0b01100, 0b00100, 0b00100, 0b00100, 0b01110]),
     ('j', [0b00010, 0b00000, 0b00110, 0b00010, 0b00010, 0b10010, 0b01100]),
@@ -185,8 +200,8 @@ const LETTERS: [(char, [u8; 7]); 38] = [
     ('m', [0b00000, 0b00000, 0b11010, 0b10101, 0b10101, 0b10001, 0b10001]),
     ('n', [0b00000, 0b00000, 0b10110, 0b11001, 0b10001, 0b10001, 0b10001]),
     ('o', [0b00000, 0b00000, 0b01110, 0b10001, 0b10001, 0b10001, 0b01110]),
-    ('p', [0b00000, 0b00000, 0b11110, 0b10001, 0b11110, 0b10000, 0b10000]),
-    ('q', [0b00000, 0b00000, 0b01101, 0b10011, 0b01111, 0b00001, 0b00001]),
+    ('p', [0b10110, 0b11001, 0b10001, 0b11001, 0b10110, 0b10000, 0b10000]),
+    ('q', [0b01101, 0b10011, 0b10001, 0b10011, 0b01101, 0b00001, 0b00001]),
     ('r', [0b00000, 0b00000, 0b10110, 0b11001, 0b10000, 0b10000, 0b10000]),
     ('s', [0b00000, 0b00000, 0b01111, 0b10000, 0b01110, 0b00001, 0b11110]),
     ('t', [0b01000, 0b01000, 0b11100, 0b01000, 0b01000, 0b01001, 0b00110]),
@@ -194,7 +209,7 @@ const LETTERS: [(char, [u8; 7]); 38] = [
     ('v', [0b00000, 0b00000, 0b10001, 0b10001, 0b10001, 0b01010, 0b00100]),
     ('w', [0b00000, 0b00000, 0b10001, 0b10001, 0b10101, 0b10101, 0b01010]),
     ('x', [0b00000, 0b00000, 0b10001, 0b01010, 0b00100, 0b01010, 0b10001]),
-    ('y', [0b00000, 0b00000, 0b10001, 0b10001, 0b01111, 0b00001, 0b01110]),
+    ('y', [0b10001, 0b10001, 0b10001, 0b10011, 0b01101, 0b00001, 0b01110]),
     ('z', [0b00000, 0b00000, 0b11111, 0b00010, 0b00100, 0b01000, 0b11111]),
     ('_', [0b00000, 0b00000, 0b00000, 0b00000, 0b00000, 0b00000, 0b11111]),
     (':', [0b00000, 0b00000, 0b00100, 0b00000, 0b00000, 0b00000, 0b00100]),
