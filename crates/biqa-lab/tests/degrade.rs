@@ -46,6 +46,13 @@ fn items() -> Vec<String> {
         "q:saturation+f=1.7",
         "q:hue+f=0.2",
         "q:affine+angle=10+scale=1.1+shear=3+tx=0.1+ty=-0.1",
+        // The ends of what they take.
+        "kadid:motion_blur+len=60+angle=-360",
+        "kadid:denoise+var=0.000001",
+        "kadid:jitter+n=100",
+        "kadid:pixelate+s=0",
+        "arniqa:pixelate+s=0",
+        "q:hue+f=10",
     ];
     all.extend(others.map(str::to_owned));
     all
@@ -120,6 +127,9 @@ fn the_identities_are_identities() {
         "kadid:motion_blur@1",
         "kadid:mean_shift@3",
         "kadid:saturate_lab@1",
+        "kadid:motion_blur+len=0+angle=30",
+        "kadid:jitter+n=0/kadid:patch_swap+patches=0/kadid:color_block+blocks=0",
+        "q:hue+f=-10",
     ] {
         near(&run(&picture, item), &picture, item);
     }

@@ -137,7 +137,7 @@ pub(super) static ARNIQA: [Distortion; 18] = [
         "arniqa",
         21,
         "pixelate",
-        &[number("s", 0.0001, 0.9, Level)],
+        &[number("s", 0.0, 0.9, Level)],
         &[[0.01, 0.05, 0.1, 0.2, 0.5]],
         "floor sizes and indices",
         |p, v, _| Ok(ports::pixelate(p, v.at(0))),
