@@ -2,12 +2,14 @@
 """thin.py LOG...: makes the step lines of log.jsonl files fewer, in place.
 
 A line then stands for as many steps as a place on the report's curve of the loss: means of their
-numbers to seven digits, the last one's epoch and step, and its terms where the loss's terms change. The
-report's curves stay the same; done again nothing changes. For runs that are kept (docs/results), not for
-those that may be resumed.
+numbers to seven digits (of those steps that have them), and the last one's whole numbers, and its
+terms where the loss's terms change. A line of a measurement stands behind the line of its step. The report's
+curves stay the same; done again nothing changes. For runs that are kept (docs/results), not for those that may be
+resumed.
 """
 
 import json
+import os
 import sys
 
 # As PLACES in crates/biqa-lab/src/report/curves.rs.
@@ -15,35 +17,34 @@ PLACES = 120
 
 
 def mean(values):
-    first = values[0]
-    if isinstance(first, dict):
-        return {key: mean([v.get(key) for v in values]) for key in first}
-    if isinstance(first, list) and all(isinstance(v, list) and len(v) == len(first) for v in values):
-        return [mean(list(of)) for of in zip(*values)]
-    if all(isinstance(v, (int, float)) for v in values) and any(isinstance(v, float) for v in values):
-        return float(f"{sum(values) / len(values):.7g}")
-    return mean(values[-1:]) if isinstance(first, list) and len(values) > 1 else values[-1]
+    last = values[-1]
+    if isinstance(last, dict):
+        keys = {key: None for v in values for key in v}
+        return {key: mean([v[key] for v in values if key in v]) for key in keys}
+    if isinstance(last, list):
+        alike = all(isinstance(v, list) and len(v) == len(last) for v in values)
+        return [mean(list(of)) for of in zip(*(values if alike else [last]))]
+    numbers = [v for v in values if isinstance(v, (int, float))]
+    if any(isinstance(v, float) for v in numbers):
+        return float(f"{sum(numbers) / len(numbers):.7g}")
+    return last
 
 
 def thinned(lines):
-    """Lines of measurements stand where they stood, between steps that aren't joined across them."""
     n = sum(line.get("kind", "step") == "step" for line in lines)
     chunk = max(1, -(-n // PLACES))
-    open_steps = []
+    steps, measured = [], []
     for line in lines:
-        if line.get("kind", "step") == "step":
-            open_steps.append(line)
-            if len(open_steps) < chunk:
-                continue
-            yield mean(open_steps)
-            open_steps = []
+        if line.get("kind", "step") != "step":
+            measured.append(line)
         else:
-            if open_steps:
-                yield mean(open_steps)
-                open_steps = []
-            yield line
-    if open_steps:
-        yield mean(open_steps)
+            steps.append(line)
+        if len(steps) in (0, chunk):
+            yield from [mean(steps)] if steps else []
+            yield from measured
+            steps, measured = [], []
+    yield from [mean(steps)] if steps else []
+    yield from measured
 
 
 def main():
@@ -52,9 +53,10 @@ def main():
     for path in sys.argv[1:]:
         with open(path, encoding="utf-8") as file:
             lines = [json.loads(line) for line in file]
-        with open(path, "w", encoding="utf-8") as file:
-            for line in thinned(lines):
-                file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in thinned(lines))
+        with open(path + ".part", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(path + ".part", path)
 
 
 main()
