@@ -153,7 +153,15 @@ impl Plan {
     /// How many compositions there are, levels counted where there are levels; `None` where a
     /// parameter is continuous, or beyond 2^128.
     pub fn size(&self) -> Option<u128> {
-        let levels = u128::from(LEVELS);
+        self.count(u128::from(LEVELS))
+    }
+
+    /// As [`Plan::size`], levels not counted.
+    pub fn size_without_levels(&self) -> Option<u128> {
+        self.count(1)
+    }
+
+    fn count(&self, levels: u128) -> Option<u128> {
         match *self {
             Plan::Qpt { space, draws, orders, distinct } => {
                 let n = space.operations().len() as u128;
@@ -279,7 +287,11 @@ mod tests {
         assert_eq!(QptSpace::Qpt26.operations().len(), 26);
         assert_eq!(Plan::Groups { most: 4 }.size(), Some(68_638_820));
         assert_eq!(Plan::Groups { most: 7 }.size(), Some(1_811_302_888_820));
-        assert_eq!(Plan::RealEsrgan { scale: 4 }.size(), None);
+        assert_eq!(Plan::RealEsrgan { scale: 4 }.size_without_levels(), None);
+        let shuffle = Plan::Shuffle { orders: 1 };
+        // 25 at most once: round(25! e).
+        let without = Some(42_163_840_398_198_058_854_693_626);
+        assert_eq!((shuffle.size(), shuffle.size_without_levels()), (None, without));
         let five = (25..=29).product::<u128>() * 5_u128.pow(5);
         assert_eq!(qpt(QptSpace::Qpt29, true).size(), Some(five));
     }
