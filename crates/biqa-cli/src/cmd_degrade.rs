@@ -21,8 +21,10 @@ use crate::words::{out, say, shown, wrapped};
 const SHEET_SIDE: u32 = 192;
 
 pub fn run(args: &DegradeArgs) -> anyhow::Result<Exit> {
-    if args.list {
-        return list();
+    match args.list.as_deref() {
+        Some("") => return list(),
+        Some(name) => return details(name),
+        None => {}
     }
     // clap has seen to it that there is one.
     let output = args.output.clone().unwrap_or_default();
@@ -104,7 +106,9 @@ fn one(args: &DegradeArgs, copies: &Copies, source: &Path, output: &Path) -> any
 }
 
 fn contact_sheet(args: &DegradeArgs, family: &str, output: &Path) -> anyhow::Result<Exit> {
-    let Some(source) = single(args) else { bail!("--sheet shows one picture; name one file") };
+    let Some(source) = single(args) else {
+        bail!("--sheet shows one picture; name one file (and a family as --sheet=kadid)")
+    };
     refuse(args, &source, output)?;
     let picture = load(&source, &LoadOptions::default())?.rgb;
     let sheet = Sheet {
@@ -159,6 +163,26 @@ fn size(plan: &Plan) -> String {
         }
         (None, None) => "continuous parameters are not counted".to_owned(),
     }
+}
+
+/// Operations by a part of their names, with what they take.
+fn details(name: &str) -> anyhow::Result<Exit> {
+    let mut found = distortions().filter(|op| op.full_name().contains(name)).peekable();
+    if found.peek().is_none() {
+        bail!("no operation has {name:?} in its name; biqa degrade --list names them all");
+    }
+    for op in found {
+        out!("{:<34} {}", op.full_name(), op.summary);
+        for (i, parameter) in op.parameters.iter().enumerate() {
+            out!("     {}", parameter.words());
+            if let Some(values) = op.levels.get(i) {
+                let values: Vec<String> = values.iter().map(f64::to_string).collect();
+                out!("          at levels 1 to 5: {}", values.join(", "));
+            }
+        }
+        out!("     {}", op.source);
+    }
+    Ok(Exit::Fine)
 }
 
 /// Columns that a line of the list with its parameters and its summary may take.

@@ -25,6 +25,12 @@ const REFERENCES: &str = "reference_features.npy";
 pub fn run(args: &TransferArgs) -> anyhow::Result<Exit> {
     let settings = args.settings();
     settings.check()?;
+    if !args.references.is_dir() {
+        bail!(
+            "{} is no folder (--references: the table's pristine pictures)",
+            shown(&args.references)
+        );
+    }
     begin(args)?;
     let training = args.training_references.as_deref().map(Training::read).transpose()?;
     let mut others = Vec::new();

@@ -336,6 +336,15 @@ fn the_list_names_operations_and_sizes() {
     for words in ["kadid:gaussian_blur@1..5", "qpt:zoom_blur"].into_iter().chain(sizes) {
         assert!(list.contains(words), "{list}");
     }
+    let one = Place::new().biqa(&["degrade", "--list=kadid:jpeg"]).ends(0).stdout;
+    let lines: Vec<&str> = one.lines().map(str::trim).collect();
+    assert!(
+        lines[0].starts_with("kadid:jpeg2000 ") && lines[4].starts_with("kadid:jpeg "),
+        "{one}"
+    );
+    assert_eq!(lines[6], "at levels 1 to 5: 43, 36, 24, 7, 4", "{one}");
+    let said = Place::new().biqa(&["degrade", "--list=jpge"]).ends(2).stderr;
+    assert!(said.contains("no operation has \"jpge\" in its name"), "{said}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ biqa degrade [OPTIONS] --ops <ADDRESS> -o <OUT> <PATH>...
        biqa degrade [OPTIONS] --random [<PLAN>] -o <OUT> <PATH>...
        biqa degrade [OPTIONS] --kadid -o <OUT> <PATH>...
        biqa degrade [OPTIONS] --sheet[=FAMILY] -o <OUT.png> <PATH>
-       biqa degrade --list";
+       biqa degrade --list[=NAME]";
 const EXAMPLES: &str = "\
 Examples:
   biqa degrade photo.jpg -o worse.png --ops kadid:jpeg@3
@@ -80,8 +80,11 @@ pub struct DegradeArgs {
     pub sheet: Option<String>,
 
     /// List the operations and the sizes of the plans
-    #[arg(long, help_heading = "Degradation", exclusive = true)]
-    pub list: bool,
+    ///
+    /// --list=jpeg shows those with this in their name, with ranges and the values at each level.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "", help_heading = "Degradation", exclusive = true)]
+    pub list: Option<String>,
 
     /// Seed of everything that is drawn
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Degradation")]

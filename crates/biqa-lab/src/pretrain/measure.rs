@@ -84,7 +84,7 @@ impl Figures {
             None => String::new(),
         };
         format!(
-            "held-out loss {} of {:.3}, AUC {}, probe of operation {} and level {}{ridge}",
+            "held-out loss {} (chance {:.3}), AUC {}, probe of operation {} and level {}{ridge}",
             word(self.loss),
             self.chance,
             word(self.auc),

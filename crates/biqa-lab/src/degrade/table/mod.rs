@@ -283,6 +283,11 @@ impl Parameter {
         self.origin != Origin::LevelOnly
     }
 
+    /// Name and range in words, or that a level alone sets it.
+    pub fn words(&self) -> String {
+        if self.may_be_given() { self.allowed() } else { format!("{}, by its level", self.name) }
+    }
+
     /// Name and range in words.
     pub(super) fn allowed(&self) -> String {
         let name = self.name;
