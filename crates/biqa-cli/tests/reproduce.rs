@@ -69,10 +69,10 @@ fn every_other_command_is_taken_up_to_what_is_not_there() {
             place.file(recipe, fs::read(root().join(recipe)).expect("a recipe"));
         }
         let run = place.biqa(&words).ends(2);
-        let absent = ["IMAGENET", "TID2013", "saqt", "LIVEC", "LIVEFB"];
+        let absent = ["IMAGENET", "KADID-10k", "saqt", "LIVEC", "LIVEFB"];
         let lacks = absent.iter().any(|name| {
             run.stderr.starts_with(&format!("error: cannot read {name}"))
-                || run.stderr.starts_with(&format!("error: {name}/reference_images is no folder"))
+                || run.stderr.starts_with(&format!("error: {name}/images is no folder"))
                 || run.stderr.starts_with(&format!("error: {name}/train is not there"))
         });
         assert!(lacks, "{command}: {}", run.stderr);
