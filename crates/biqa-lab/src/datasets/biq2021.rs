@@ -5,6 +5,7 @@
 //! list `path,content,split` (with or without scores) that replaces content and split.
 
 use super::check::{Release, Scores};
+use super::content::FROM_LIST;
 use super::files::{Files, Layout, as_listed, name_of};
 use super::labels::{Label, LabelFile, List, foreign};
 use super::manifest::{Direction, Row, Split};
@@ -77,13 +78,13 @@ fn read(files: &mut Files, options: &Options) -> Result<LabelFile, DatasetError>
     if table.column(&["score", "mos"]).is_none() {
         // A list of contents and parts alone: the scores are the release's.
         let expected = "\"Train (Images and MOS).csv\" and \"Test (Images and MOS).csv\", which \
-                        hold the scores (the list given as content has none)";
+                        hold the scores (the list given as content has none; one with a \
+                        column score would do)";
         return Err(SET.no_labels(files, expected));
     }
     let mut labels = super::own::labels(&table, SET.direction, SET.range)?;
     labels.notes.push(format!(
-        "scores, content and split from {}; the official lists are not there, so the release was \
-         not checked",
+        "scores, {FROM_LIST}{}; the official lists are not there, so the release was not checked",
         file.display()
     ));
     Ok(labels)

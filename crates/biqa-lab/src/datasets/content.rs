@@ -9,6 +9,9 @@ use super::table::Table;
 use std::collections::HashMap;
 use std::path::Path;
 
+/// In a note of a set whose parts are those of somebody's list, not of its authors.
+pub const FROM_LIST: &str = "content and split from ";
+
 /// Content and split from the list, in the order of the labels; images that it does not list are
 /// left out.
 pub(super) fn apply(manifest: &mut Manifest, file: &Path) -> Result<(), DatasetError> {
@@ -56,7 +59,7 @@ pub(super) fn apply(manifest: &mut Manifest, file: &Path) -> Result<(), DatasetE
     manifest.rows = chosen.into_iter().flatten().collect();
     manifest.subset |= manifest.rows.len() < total;
     manifest.notes.push(format!(
-        "content and split from {}: {} of {total} images are listed, the other {} are left out",
+        "{FROM_LIST}{}: {} of {total} images are listed, the other {} are left out",
         list.file.display(),
         manifest.rows.len(),
         total - manifest.rows.len()

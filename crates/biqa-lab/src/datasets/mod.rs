@@ -44,6 +44,7 @@ mod spaq;
 pub(crate) mod table;
 mod tid2013;
 
+pub use content::FROM_LIST;
 pub use error::{DatasetError, Place};
 pub use files::is_litter;
 pub use manifest::{Direction, Head, LabelScale, Manifest, Row, Split};

@@ -8,7 +8,7 @@ use super::summary::{last_values, values};
 use super::thumbs::worst_and_best;
 use super::words;
 use crate::datasets::Direction;
-use crate::results::{Figures, Repeat, Results, SubjectKind};
+use crate::results::{Figures, ProtocolName, Repeat, Results, SubjectKind};
 use crate::stats::{quantile, summary};
 
 /// The part of the report on a run. `pictures`: how many of the worst and of the best.
@@ -104,7 +104,9 @@ fn facts(findings: &Findings) -> Vec<(String, String)> {
         [("Its digest", &subject.digest), ("Digest of the recipe", &subject.recipe_digest)];
     facts.extend(digests.into_iter().filter_map(|(name, d)| Some((name, d.clone()?))));
     facts.push(("Protocol", words::protocol(results)));
-    facts.push(("Split", format!("{}, seed {}", protocol.split, protocol.seed)));
+    let listed = protocol.name == ProtocolName::Official && words::of_a_list(results);
+    let split = if listed { "of the list given as content" } else { &protocol.split };
+    facts.push(("Split", format!("{split}, seed {}", protocol.seed)));
     if let Some(interval) = findings.shown().figures.srcc.interval {
         facts.push(("Intervals", words::interval(&interval)));
     }

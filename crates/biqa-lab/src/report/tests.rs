@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::results::{Image, Part, Results, SubjectKind, made};
+use crate::datasets::FROM_LIST;
+use crate::results::{Image, Part, ProtocolName, Results, SubjectKind, made};
 
 fn run(images: usize, repeats: usize) -> Run {
     let (results, images) = made::run(images, repeats);
@@ -66,6 +67,21 @@ fn the_markdown_has_every_cell_of_the_page() {
     }
     assert!(markdown.contains("[report.html](report.html)"));
     assert!(markdown.contains("a \\<small> recipe"));
+}
+
+#[test]
+fn a_split_of_somebodys_list_is_not_called_official() {
+    let mut own = run(24, 2);
+    own.results.protocol.name = ProtocolName::Official;
+    own.results.protocol.split = "official".to_owned();
+    let markdown = |run: &Run| made(std::slice::from_ref(run)).markdown("report.html");
+    assert!(
+        markdown(&own).contains("official split") && markdown(&own).contains("Split: official")
+    );
+    own.results.dataset.warnings = vec![format!("scores, {FROM_LIST}mine.csv; and so on")];
+    let listed = markdown(&own);
+    assert!(!listed.contains("official"), "{listed}");
+    assert!(listed.contains("Split: of the list given as content, seed"), "{listed}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::document::Cell;
 use super::plots::part;
+use crate::datasets::FROM_LIST;
 use crate::results::{Figure, Fit, Interval, Method, ProtocolName, Results};
 
 /// Fewest groups for a clustered interval that is worth much.
@@ -15,6 +16,7 @@ pub fn protocol(results: &Results) -> String {
     let mut text = match protocol.name {
         ProtocolName::Honest => "honest",
         ProtocolName::Published => "published",
+        ProtocolName::Official if of_a_list(results) => "split of the list given as content",
         ProtocolName::Official => "official split",
         ProtocolName::Single => "one model, nothing trained",
         ProtocolName::Cross => "cross-dataset",
@@ -39,6 +41,11 @@ pub fn protocol(results: &Results) -> String {
         let _ = write!(text, ", {switch}");
     }
     text
+}
+
+/// Whether the set's parts are those of somebody's list.
+pub fn of_a_list(results: &Results) -> bool {
+    results.dataset.warnings.iter().any(|note| note.contains(FROM_LIST))
 }
 
 /// A figure's cell with its interval below, or why there is none.
