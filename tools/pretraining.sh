@@ -6,38 +6,28 @@
 # help: too few steps (a fifth of the labels, the head four times and the last blocks twice as long); and
 # a pre-training that went too far (a start half the way, by halfway.py, with Python).
 #
-#   tools/pretraining.sh ROOT LABELS MOBILENET OUT [PHOTOS]
+#   tools/pretraining.sh BIQ2021 MOBILENET OUT
 #
-# ROOT is BIQ2021's folder with the photos that have scores here, LABELS their list (path, score,
-# content, split, subset), MOBILENET the file that lite.toml names. PHOTOS [ROOT] is where all of the list's
-# photos are: those of its train part are learnt from, up to 48 of its val part are measured on.
-# Stopped and called again it goes on.
+# BIQ2021 is the whole release's folder, MOBILENET the file that lite.toml names. The pre-training learns from the
+# 8,574 photos of recipes/biq2021-content-split.csv's train part; scores are those of the 1,500 photos in
+# recipes/biq2021-papers-split.csv, and of all of `val` and `test` where models are measured at the end.
+# Stopped and called again it goes on. By the times of its parts some ten hours on two cores.
 set -eu
-root=$1 labels=$2 mobilenet=$3 out=$4 photos=${5:-$1}
+root=$1 mobilenet=$2 out=$3
 here=$(cd "$(dirname "$0")/.." && pwd)
 biqa=${BIQA:-$here/target/release/biqa}
+whole=$here/recipes/biq2021-content-split.csv few=$here/recipes/biq2021-papers-split.csv
 mkdir -p "$out"
-set -- --dataset biq2021 --root "$root" --content "file:$labels" --partial
-
-# The photos that are in $1, as "part subset path"; no field of LABELS may be quoted.
-listed() {
-    tr -d '\r' <"$labels" | awk -F, '
-        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-        { print $at["split"], $at["subset"], $at["path"] }' |
-        while read -r part subset path; do
-            if [ -e "$1/$path" ]; then printf '%s\n' "$part $subset $path"; fi
-        done
-}
+set -- --dataset biq2021 --root "$root" --content "file:$few"
 
 # The lists of split $1: learnt from and chosen on without subset $2, tested on it alone.
 without() {
-    awk -v held="$2" '{
-        part = $1; subset = $2; sub(/^[^ ]* [^ ]* /, "")
-        if ((subset == held) == (part == "test")) list[part] = list[part] sep[part] "\"" $0 "\""
-        if (list[part]) sep[part] = ","
+    awk -F, -v held="$2" 'FNR == NR { few[$1]; next }
+    $1 in few && ($4 == held) == ($3 == "test") && FNR > 1 {
+        list[$3] = list[$3] sep[$3] "\"" $1 "\""; sep[$3] = ","
     } END {
         printf "{\"train\":[%s],\"val\":[%s],\"test\":[%s]}\n", list["train"], list["val"], list["test"]
-    }' "$out/here.txt" >"$out/without-$1.json"
+    }' "$few" "$whole" >"$out/without-$1.json"
 }
 
 # One run that goes on where it stopped: its folder, the command.
@@ -51,18 +41,8 @@ run() {
     }
 }
 
-for column in path split subset; do
-    head -1 "$labels" | tr -d '\r' | tr , '\n' | grep -qx $column || {
-        echo "$labels has no column $column" >&2
-        exit 1
-    }
-done
-listed "$root" >"$out/here.txt"
-listed "$photos" >"$out/photos.txt"
 for part in train val; do
-    while read -r of _ path; do
-        if [ "$of" = $part ]; then printf '%s\n' "$photos/$path"; fi
-    done <"$out/photos.txt" >"$out/$part.txt"
+    awk -F, -v part=$part -v root="$root" '$3 == part { print root "/" $1 }' "$whole" >"$out/$part.txt"
 done
 run "$out/pre" recipe.toml pretrain "$here/recipes/qpt-pretrain-mobilenet.toml" "$@" \
     --images "@$out/train.txt" --held-out "@$out/val.txt" --init "$mobilenet"
@@ -99,20 +79,34 @@ for start in imagenet pre; do
 done
 seeds "$out/lite.toml" "$out/half.safetensors" lite-half "$@"
 
-# lite's models on all photos of `val` and `test`, and on degraded ones.
+# All models on all photos of `val` and `test`; lite's on degraded ones, too.
 mkdir -p "$out/whole" "$out/ladders"
-for best in "$out"/lite-*/splits/*-honest*/best.safetensors; do
+set -- --dataset biq2021 --root "$root" -q
+for best in "$out"/*/splits/*-honest*/best.safetensors; do
     split=${best%/best.safetensors}
     name=${split%/splits/*}
     number=${split##*/}
     name=${name##*/}-${number%%-*}
-    case $name in *-subsets-*) continue ;; esac
-    [ -e "$out/ladders/$name.txt" ] && continue
     for part in val test; do
-        "$biqa" evaluate --weights "$best" --dataset biq2021 --root "$photos" --content "file:$labels" \
-            --partial --part $part -q -o "$out/whole/$name-$part" --force >"$out/whole/$name-$part.txt"
+        [ -e "$out/whole/$name-$part.txt" ] && continue
+        "$biqa" evaluate --weights "$best" "$@" --content "file:$whole" --part $part \
+            -o "$out/whole/$name-$part" --force >"$out/whole/$name.part"
+        mv "$out/whole/$name.part" "$out/whole/$name-$part.txt"
     done
-    "$biqa" evaluate --weights "$best" "$@" --part val --ladders 20 -q >"$out/ladders/$name.part"
+    case $name in qpt-* | *-subsets-*) continue ;; esac
+    [ -e "$out/ladders/$name.txt" ] && continue
+    "$biqa" evaluate --weights "$best" "$@" --content "file:$few" --part val --ladders 20 >"$out/ladders/$name.part"
     mv "$out/ladders/$name.part" "$out/ladders/$name.txt"
 done
+
+# A row a photo, a column a model; a held-out subset's photos by the models that were not trained on it.
+set --
+for found in "$out"/whole/*/predictions.csv; do
+    name=$(basename "${found%-*/predictions.csv}")
+    case $name in
+    *-subsets-*) set -- "$@" "${name%-*}@ss0$((${name##*-} + 1))=$found" ;;
+    *) set -- "$@" "$name=$found" ;;
+    esac
+done
+"$here/tools/paired.py" join "$out/whole.csv" "$@"
 "$biqa" report "$out"/*/honest "$out"/*/honest-0.2 --output "$out/report.html"
