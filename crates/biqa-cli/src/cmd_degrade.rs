@@ -158,10 +158,8 @@ fn refuse(args: &DegradeArgs, source: &Path, output: &Path) -> anyhow::Result<()
 fn size(plan: &Plan) -> String {
     match (plan.size(), plan.size_without_levels()) {
         (Some(size), _) => format!("{size} compositions with levels"),
-        (None, Some(size)) => {
-            format!("{size}, levels not counted")
-        }
-        (None, None) => "continuous parameters are not counted".to_owned(),
+        (None, Some(size)) => format!("{size}, levels not counted"),
+        (None, None) => "beyond counting: continuous parameters, or above 2^128".to_owned(),
     }
 }
 

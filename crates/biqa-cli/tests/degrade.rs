@@ -32,6 +32,10 @@ fn a_plan_is_qpts_where_none_is_named_and_its_size_is_said() {
     assert!(bare.stderr.contains(said), "{}", bare.stderr);
     let other = to("c.png", &["qpt+space=26+draws=3"]).stderr;
     assert!(other.contains("2197000 compositions"), "{other}");
+    place.file("large.ppm", common::ppm(64, 50, 3));
+    let twice = ["degrade", "large.ppm", "-o", "d.png", "--random", "shuffle+orders=2"];
+    let twice = place.biqa(&twice).ends(0).stderr;
+    assert!(twice.contains("plan shuffle+orders=2: beyond counting"), "{twice}");
 }
 
 /// What the release does to a whole picture (papers/degradations.md, section 2).
