@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use biqa_lab::train::folder::foreign;
-use biqa_lab::transfer::{self, Backbone, OtherSet, Record, Sources, Training};
+use biqa_lab::transfer::{
+    self, Backbone, FEATURES, MANIFEST, OtherSet, REFERENCES, Record, SETTINGS, Sources, Training,
+};
 
 use crate::args::TransferArgs;
 use crate::exit::Exit;
@@ -13,14 +15,6 @@ use crate::inputs::Inputs;
 use crate::progress::Progress;
 use crate::walk::{Item, Walk};
 use crate::words::{count, out, path_text, say, shown};
-
-/// What a run leaves last, and what it notes when it begins to make pictures.
-const MANIFEST: &str = "manifest.json";
-const SETTINGS: &str = "settings.json";
-/// Where features wait for a run to go on.
-const FEATURES: &str = "features";
-/// What a run writes first.
-const REFERENCES: &str = "reference_features.npy";
 
 pub fn run(args: &TransferArgs) -> anyhow::Result<Exit> {
     let settings = args.settings();

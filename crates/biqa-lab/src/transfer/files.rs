@@ -15,10 +15,19 @@ use super::features::Backbone;
 use crate::train::TrainError;
 use crate::train::checkpoint::write_atomic;
 
+/// Counts, settings and digests of a finished run; written last.
+pub const MANIFEST: &str = "manifest.json";
+/// What labels and pictures were asked for: another run may not go on with them.
+pub const SETTINGS: &str = "settings.json";
+/// The folder of the sources' features, by which a run goes on.
+pub const FEATURES: &str = "features";
+/// The references' features: what a run writes first.
+pub const REFERENCES: &str = "reference_features.npy";
+
 /// Sources whose features are kept in one file: what a stopped run loses of each at most.
 const CHUNK: usize = 256;
 /// The tensor in such a file.
-const FEATURES: &str = "features";
+const TENSOR: &str = "features";
 
 /// Writes a file whole.
 pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<(), TransferError> {
@@ -151,14 +160,14 @@ fn bytes_of(rows: &[Option<Vec<f32>>]) -> Vec<u8> {
     let nothing = vec![f32::NAN; width];
     let data = rows.iter().flat_map(|row| row.as_ref().unwrap_or(&nothing)).copied().collect();
     let array = Array { shape: vec![rows.len(), width], data };
-    to_safetensors(&Arrays::from([(FEATURES.to_owned(), array)]), None, Precision::F32)
+    to_safetensors(&Arrays::from([(TENSOR.to_owned(), array)]), None, Precision::F32)
 }
 
 /// The rows of a file of features, if it is whole.
 fn read(file: &Path, rows: usize) -> Option<Vec<Option<Vec<f32>>>> {
     let bytes = fs::read(file).ok()?;
     let (mut arrays, _) = read_safetensors(&bytes, "features").ok()?;
-    let Array { shape, data } = arrays.remove(FEATURES)?;
+    let Array { shape, data } = arrays.remove(TENSOR)?;
     let [n, width] = shape[..] else { return None };
     let row = |row: &[f32]| (!row[0].is_nan()).then(|| row.to_vec());
     (n == rows && width > 0).then(|| data.chunks_exact(width).map(row).collect())

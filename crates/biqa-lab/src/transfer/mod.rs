@@ -20,6 +20,7 @@ pub mod select;
 mod write;
 
 pub use features::Backbone;
+pub use files::{FEATURES, MANIFEST, REFERENCES, SETTINGS};
 pub use leak::Training;
 pub use record::{Counts, Record};
 pub use run::{OtherSet, Progress, Sources, transfer};

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use biqa::image::{LoadOptions, load};
 
-use super::files::put;
+use super::files::{SETTINGS, put};
 use super::rows::{LabelRow, folder_of, label_rows, picture_name, stem_of};
 use super::scores::{LEVELS, TYPES};
 use super::{Settings, TransferError};
@@ -19,8 +19,6 @@ use crate::copies::{BatchError, Copies, digest_of, write_png};
 pub(super) const OURS: &str = "png";
 pub(super) const THEIRS: &str = "bmp";
 
-/// With which settings pictures were begun.
-const SETTINGS: &str = "settings.json";
 /// Of which files they were made: position, name and SHA-256, a line a source.
 const MADE: &str = "made.tsv";
 

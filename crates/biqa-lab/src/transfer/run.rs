@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use biqa::parallel::ordered;
 
 use super::features::Backbone;
-use super::files::{Csv, Store, folder, npy, put, text_of};
+use super::files::{Csv, FEATURES, REFERENCES, Store, folder, npy, put, text_of};
 use super::leak::{Training, content_of};
 use super::nearest::{Match, nearest, rounded};
 use super::pictures::{Maker, claim};
@@ -224,7 +224,7 @@ fn write_references(
     found: &[PathBuf],
     features: &[Vec<f32>],
 ) -> Result<(), TransferError> {
-    put(&out.join("reference_features.npy"), &npy(features))?;
+    put(&out.join(REFERENCES), &npy(features))?;
     let mut table = Csv::new(&["image", "path"]);
     for (name, path) in scores.references().iter().zip(found) {
         table.row([name, &text_of(path)]);
@@ -270,7 +270,7 @@ impl Run<'_> {
         threads: usize,
         progress: &mut dyn Progress,
     ) -> Result<(), TransferError> {
-        let dir = out.join("features");
+        let dir = out.join(FEATURES);
         let store = Store { dir, backbone: self.sources.backbone, threads };
         let k = self.settings.top_k;
         let (training, names) = (self.sources.training, self.scores.references());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use biqa::scorer::hex;
 use sha2::{Digest, Sha256};
 
-use super::files::{Csv, put, text_of};
+use super::files::{Csv, MANIFEST, put, text_of};
 use super::pictures::{OURS, THEIRS};
 use super::record::{Counts, Record, SCHEMA};
 use super::rows::{file_name, folder_of, label_rows, picture_name, stem_of};
@@ -37,7 +37,7 @@ impl Run<'_> {
         self.write_left_out(out)?;
         let record = self.record(kept, extremes, rows)?;
         let text = serde_json::to_string_pretty(&record).expect("a record is plain data");
-        put(&out.join("manifest.json"), format!("{text}\n").as_bytes())?;
+        put(&out.join(MANIFEST), format!("{text}\n").as_bytes())?;
         Ok(record)
     }
 
