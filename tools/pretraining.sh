@@ -20,9 +20,9 @@ whole=$here/recipes/biq2021-content-split.csv few=$here/recipes/biq2021-papers-s
 mkdir -p "$out"
 set -- --dataset biq2021 --root "$root" --content "file:$few"
 
-# The lists of split $1: learnt from and chosen on without subset $2, tested on it alone.
+# The lists of a split: learnt from and chosen on without subset $1, tested on it alone.
 without() {
-    awk -F, -v held="$2" 'FNR == NR { few[$1]; next }
+    awk -F, -v held="$1" 'FNR == NR { few[$1]; next }
     $1 in few && ($4 == held) == ($3 == "test") && FNR > 1 {
         list[$3] = list[$3] sep[$3] "\"" $1 "\""; sep[$3] = ","
     } END {
@@ -53,10 +53,8 @@ sed 's/^copies = {/copies = { distortions = "all",/' "$out/lite.toml" >"$out/lit
 sed 's/^epochs = 16/epochs = 64/; s/^epochs = 7/epochs = 14/' "$out/lite.toml" >"$out/lite-long.toml"
 pre=$out/pre/backbone.safetensors
 python3 "$here/tools/halfway.py" "$mobilenet" "$pre" "$out/half.safetensors"
-i=0
 for subset in ss01 ss02 ss03; do
-    without $i $subset
-    i=$((i + 1))
+    without $subset
 done
 
 # Recipe $1 from $2 with three seeds into $out/$3, with what else stands there.
@@ -72,9 +70,9 @@ for start in imagenet pre; do
     seeds "$out/lite-long.toml" "$from" lite-$start-20-long "$@" --fractions 0.2 --fraction-of train
     seeds "$out/lite-all.toml" "$from" lite-$start-ladders "$@"
     seeds "$here/recipes/qpt-mobilenet-tiny.toml" "$from" qpt-$start "$@"
-    for seed in 0 1 2; do
-        run "$out/lite-$start-subsets-$seed" plan.json protocol "$out/lite.toml" "$@" --init "$from" \
-            --split "file:$out/without-{index}.json" --splits 3 --seed $seed
+    for subset in ss01 ss02 ss03; do
+        run "$out/lite-$start-without-$subset" plan.json protocol "$out/lite.toml" "$@" --splits 3 \
+            --split "file:$out/without-$subset.json" --init "$from"
     done
 done
 seeds "$out/lite.toml" "$out/half.safetensors" lite-half "$@"
@@ -93,7 +91,7 @@ for best in "$out"/*/splits/*-honest*/best.safetensors; do
             -o "$out/whole/$name-$part" --force >"$out/whole/$name.part"
         mv "$out/whole/$name.part" "$out/whole/$name-$part.txt"
     done
-    case $name in qpt-* | *-subsets-*) continue ;; esac
+    case $name in qpt-* | *-without-*) continue ;; esac
     [ -e "$out/ladders/$name.txt" ] && continue
     "$biqa" evaluate --weights "$best" "$@" --content "file:$few" --part val --ladders 20 >"$out/ladders/$name.part"
     mv "$out/ladders/$name.part" "$out/ladders/$name.txt"
@@ -104,7 +102,7 @@ set --
 for found in "$out"/whole/*/predictions.csv; do
     name=$(basename "${found%-*/predictions.csv}")
     case $name in
-    *-subsets-*) set -- "$@" "${name%-*}@ss0$((${name##*-} + 1))=$found" ;;
+    *-without-*) subset=${name#*-without-} && set -- "$@" "$name@${subset%-*}=$found" ;;
     *) set -- "$@" "$name=$found" ;;
     esac
 done
