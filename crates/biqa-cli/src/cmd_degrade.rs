@@ -159,7 +159,8 @@ fn size(plan: &Plan) -> String {
     match (plan.size(), plan.size_without_levels()) {
         (Some(size), _) => format!("{size} compositions with levels"),
         (None, Some(size)) => format!("{size}, levels not counted"),
-        (None, None) => "beyond counting: continuous parameters, or above 2^128".to_owned(),
+        (None, None) if plan.is_continuous() => "continuous parameters, not counted".to_owned(),
+        (None, None) => "above 2^128, levels not counted".to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::prepare::Preparation;
 use super::registry::Set;
 use super::table::{Record, Table};
 use super::{DatasetError, Options};
-use crate::transfer::Training;
+use crate::transfer::{MANIFEST, Training};
 use std::path::Path;
 
 pub(super) static SET: Set = Set {
@@ -78,7 +78,7 @@ fn is_labels(name: &str) -> bool {
 
 /// The scale that the transfer has noted, where it has.
 fn range(root: &Path) -> Result<[f64; 2], DatasetError> {
-    let file = root.join("manifest.json");
+    let file = root.join(MANIFEST);
     let bytes = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(SET.range),

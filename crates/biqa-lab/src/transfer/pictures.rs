@@ -19,7 +19,7 @@ use crate::copies::{BatchError, Copies, digest_of, write_png};
 pub(super) const OURS: &str = "png";
 pub(super) const THEIRS: &str = "bmp";
 
-/// Of which files they were made: position, name and SHA-256, a line a source.
+/// Of which files they were made: position, SHA-256 and name (or that it was begun), a line a source.
 const MADE: &str = "made.tsv";
 
 /// In place of a source whose pictures are being made.

@@ -161,6 +161,11 @@ impl Plan {
         self.count(1)
     }
 
+    /// Whether parameters are drawn from ranges, so that there is nothing to count.
+    pub fn is_continuous(&self) -> bool {
+        matches!(self, Plan::RealEsrgan { .. } | Plan::Bsrgan { .. } | Plan::BsrganPlus { .. })
+    }
+
     fn count(&self, levels: u128) -> Option<u128> {
         match *self {
             Plan::Qpt { space, draws, orders, distinct } => {
@@ -287,7 +292,10 @@ mod tests {
         assert_eq!(QptSpace::Qpt26.operations().len(), 26);
         assert_eq!(Plan::Groups { most: 4 }.size(), Some(68_638_820));
         assert_eq!(Plan::Groups { most: 7 }.size(), Some(1_811_302_888_820));
-        assert_eq!(Plan::RealEsrgan { scale: 4 }.size_without_levels(), None);
+        let esrgan = Plan::RealEsrgan { scale: 4 };
+        assert_eq!((esrgan.is_continuous(), esrgan.size_without_levels()), (true, None));
+        let twice = Plan::Shuffle { orders: 2 };
+        assert_eq!((twice.is_continuous(), twice.size_without_levels()), (false, None));
         let shuffle = Plan::Shuffle { orders: 1 };
         // 25 at most once: round(25! e).
         let without = Some(42_163_840_398_198_058_854_693_626);
