@@ -2,12 +2,12 @@
 """Models beside each other on the same photos, by what `biqa evaluate -o` has predicted.
 
 paired.py join TABLE NAME[@TEXT]=predictions.csv...
-    One row a photo, one column a model; a model's predictions may come in several files (parts), with
+    One row a photo, one column a model; a model's predictions may come in several files (one a part), with
     TEXT of the photos alone whose path contains it.
 paired.py TABLE A B [--part PART] [--of TEXT] [--plcc]
-    SRCC (or PLCC) of the models A and B, their seeds' mean (A are the columns A, A-00, A-01, ...), and the
-    difference B less A with its 95 % interval: 1,000 resamples of contents, the same for both. Of the photos
-    that both have predictions for, of PART alone, and whose path contains TEXT.
+    SRCC (or PLCC) of the models A and B, their seeds' mean (A is the column A, or else A-00, A-01, ...),
+    and the difference B less A with its 95 % interval: 1,000 resamples of contents, the same for both. Of
+    the photos that both have predictions for, of PART alone, and whose path contains TEXT.
 
 Python's own library is enough.
 """
@@ -23,21 +23,40 @@ FIXED = ["path", "content", "part", "score"]
 RESAMPLES = 1000
 
 
+def rows_of(path, needed, from_where):
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            table = csv.DictReader(file)
+            missing = [column for column in needed if column not in (table.fieldnames or [])]
+            if missing:
+                sys.exit(f"{path} has no column {', '.join(missing)}; expected {from_where}")
+            rows = list(table)
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"cannot read {path}: {error}; expected {from_where}")
+    if not rows:
+        sys.exit(f"{path} has no rows; expected {from_where}")
+    return rows
+
+
 def join(table, models):
     photos, names = {}, []
     for model in models:
         name, _, path = model.partition("=")
         name, _, text = name.partition("@")
+        if not name or not path or name in FIXED:
+            sys.exit(f"{model}: expected NAME=predictions.csv")
         names += [name] if name not in names else []
-        with open(path, encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if text not in row["path"]:
-                    continue
-                fixed = [row["path"], row["content"], row["split"], f"{float(row['score']):g}"]
-                known = photos.setdefault(row["path"], (fixed, {}))
-                if known[0] != fixed:
-                    sys.exit(f"{path}: {row['path']} has another content, part or score than before")
-                known[1][name] = f"{float(row['prediction']):.6f}"
+        needed = ["path", "content", "split", "score", "prediction"]
+        for row in rows_of(path, needed, "predictions.csv of biqa evaluate -o"):
+            if text not in row["path"]:
+                continue
+            fixed = [row["path"], row["content"], row["split"], f"{float(row['score']):g}"]
+            known = photos.setdefault(row["path"], (fixed, {}))
+            if known[0] != fixed:
+                sys.exit(f"{path}: {row['path']} has another content, part or score than before")
+            if name in known[1]:
+                sys.exit(f"{path}: {name} has a prediction for {row['path']} already; a name is one model")
+            known[1][name] = f"{float(row['prediction']):.6f}"
     with open(table + ".part", "w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(FIXED + names)
@@ -67,24 +86,29 @@ def pearson(a, b):
     return sum(x * y for x, y in zip(a, b)) / spread if spread else float("nan")
 
 
+def columns_of(row, of, table):
+    models = [column for column in row if column not in FIXED]
+    found = [of] if of in models else [c for c in models if re.fullmatch(re.escape(of) + r"-\d\d", c)]
+    if not found:
+        sys.exit(f"{table} has no column {of} or {of}-00; it has {', '.join(models)}")
+    return found
+
+
 def compare(args):
-    with open(args.table, encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    columns = [
-        [c for c in rows[0] if c not in FIXED and re.fullmatch(re.escape(of) + r"(-\d+)?", c)]
-        for of in (args.a, args.b)
-    ]
-    for of, found in zip((args.a, args.b), columns):
-        if not found:
-            sys.exit(f"{args.table} has no column {of} or {of}-00")
+    rows = rows_of(args.table, FIXED, "a table of paired.py join")
+    columns = [columns_of(rows[0], of, args.table) for of in (args.a, args.b)]
+    parts = sorted({row["part"] for row in rows})
+    if args.part not in ["", *parts]:
+        sys.exit(f"{args.table} has no part {args.part}; it has {', '.join(parts)}")
     rows = [
         row
         for row in rows
-        if args.part in ("", row["part"]) and args.of in row["path"]
+        if args.part in ("", row["part"])
+        and args.of in row["path"]
         and all(row[c] for c in columns[0] + columns[1])
     ]
     if len(rows) < 3:
-        sys.exit(f"{args.table}: {len(rows)} photos of this kind with predictions of both")
+        sys.exit(f"{args.table}: {len(rows)} photos of this kind with predictions of both, 3 are needed")
     scores = [float(row["score"]) for row in rows]
     models = [[[float(row[c]) for row in rows] for c in of] for of in columns]
     rank = (lambda values: values) if args.plcc else ranks
@@ -114,9 +138,9 @@ def compare(args):
 
 
 def main():
-    if sys.argv[1:2] == ["join"] and len(sys.argv) > 3:
-        return join(sys.argv[2], sys.argv[3:])
-    options = argparse.ArgumentParser(usage=__doc__)
+    if sys.argv[1:2] == ["join"]:
+        return join(sys.argv[2], sys.argv[3:]) if len(sys.argv) > 3 else sys.exit(__doc__)
+    options = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"), add_help=False)
     for name in ("table", "a", "b"):
         options.add_argument(name)
     options.add_argument("--part", default="")

@@ -1,22 +1,32 @@
 #!/bin/sh
 # What a pre-training by QPT's contrast is good for (the table in LOG.md): MobileNetV2 is pre-trained on
 # BIQ2021's photos without their scores; lite and QPT's score model then start from it and from ImageNet's
-# weights, by the same recipes, with three seeds; lite with a fifth of the labels, too, with ladders of all
-# distortions, and with each of BIQ2021's three subsets held out. Two suspected causes where it does not
-# help: too few steps (a fifth of the labels, the head four times and the last blocks twice as long); and
-# a pre-training that went too far (a start half the way, by halfway.py, with Python).
+# weights, by the same recipes, with three seeds; lite on a fifth of the contents, too (124 of 900 photos), with
+# ladders of all distortions, and with each of BIQ2021's three subsets held out. Two suspected causes where it
+# does not help: too few steps (a fifth of the contents, the head four times and the last blocks twice as
+# long); and a pre-training that went too far (a start half the way, by halfway.py, with Python).
 #
 #   tools/pretraining.sh BIQ2021 MOBILENET OUT
 #
-# BIQ2021 is the whole release's folder, MOBILENET the file that lite.toml names. The pre-training learns from the
-# 8,574 photos of recipes/biq2021-content-split.csv's train part; scores are those of the 1,500 photos in
+# BIQ2021 is the whole release's folder, MOBILENET the file that lite.toml names. The pre-training learns from
+# the 8,574 photos of recipes/biq2021-content-split.csv's train part; scores are those of the 1,500 photos in
 # recipes/biq2021-papers-split.csv, and of all of `val` and `test` where models are measured at the end.
-# Stopped and called again it goes on. By the times of its parts some ten hours on two cores.
+# Stopped and called again it goes on.
 set -eu
+[ $# = 3 ] || {
+    echo "usage: tools/pretraining.sh BIQ2021 MOBILENET OUT" >&2
+    exit 2
+}
 root=$1 mobilenet=$2 out=$3
 here=$(cd "$(dirname "$0")/.." && pwd)
 biqa=${BIQA:-$here/target/release/biqa}
 whole=$here/recipes/biq2021-content-split.csv few=$here/recipes/biq2021-papers-split.csv
+for needed in "$root/Images" "$mobilenet" "$biqa"; do
+    [ -e "$needed" ] || {
+        echo "$needed is not there (biqa is built by: cargo build --release)" >&2
+        exit 2
+    }
+done
 mkdir -p "$out"
 set -- --dataset biq2021 --root "$root" --content "file:$few"
 
@@ -86,10 +96,9 @@ for best in "$out"/*/splits/*-honest*/best.safetensors; do
     number=${split##*/}
     name=${name##*/}-${number%%-*}
     for part in val test; do
-        [ -e "$out/whole/$name-$part.txt" ] && continue
+        [ -e "$out/whole/$name-$part/predictions.csv" ] && continue
         "$biqa" evaluate --weights "$best" "$@" --content "file:$whole" --part $part \
-            -o "$out/whole/$name-$part" --force >"$out/whole/$name.part"
-        mv "$out/whole/$name.part" "$out/whole/$name-$part.txt"
+            -o "$out/whole/$name-$part" --force >"$out/whole/$name-$part.txt"
     done
     case $name in qpt-* | *-without-*) continue ;; esac
     [ -e "$out/ladders/$name.txt" ] && continue
